@@ -17,3 +17,28 @@ pub mod model;
 pub mod refusal;
 
 pub mod pg;
+
+pub mod pgoutput;
+
+pub mod source;
+pub mod tape;
+
+pub mod sinks;
+
+pub mod verify;
+
+pub mod ops;
+
+pub mod api;
+
+pub mod engines;
+
+pub mod sim;
+
+pub mod sandbox;
+
+pub mod cli;
+pub mod config;
+
+pub mod metrics;
+pub mod run;

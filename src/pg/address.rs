@@ -82,7 +82,9 @@ impl FromStr for Address {
                 ("sslmode", "verify-ca") => tls.mode = SslMode::VerifyCa,
                 ("sslmode", "verify-full") => tls.mode = SslMode::VerifyFull,
                 ("sslmode", other) => {
-                    return Err(refuse(format!("sslmode={other} is not implemented (disable, prefer, require, verify-ca, verify-full are)")));
+                    return Err(refuse(format!(
+                        "sslmode={other} is not implemented (disable, prefer, require, verify-ca, verify-full are)"
+                    )));
                 }
                 ("sslrootcert", path) => tls.ca_pem_path = Some(PathBuf::from(path)),
                 ("sslcert", path) => tls.client_cert_pem_path = Some(PathBuf::from(path)),

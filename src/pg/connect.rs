@@ -109,7 +109,8 @@ pub async fn connect(address: &Address, purpose: Purpose) -> Result<Session, Err
         config.user(address.user());
         config.dbname(address.database());
         config.ssl_mode(tokio_postgres::config::SslMode::Disable); // The stream is encrypted already, or is not to be.
-        let (client, connection) = config.connect_raw(stream, NoTls).await.map_err(|e| login_error(address, e.into()))?;
+        let (client, connection) =
+            config.connect_raw(stream, NoTls).await.map_err(|e| login_error(address, e.into()))?;
         let connection = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection ended");
@@ -146,7 +147,11 @@ pub async fn open_stream(address: &Address, receive_buffer_bytes: Option<u32>) -
             let tcp = open_tcp(&name, port, receive_buffer_bytes).await.map_err(unreachable)?;
             tcp.set_nodelay(true)?;
             let stream = maybe_upgrade_to_tls(tcp, &address.tls, &name).await.map_err(|e| {
-                Refusal::new(Kind::Unreachable, format!("TLS with {address}: {e}"), "check sslmode and sslrootcert of the address")
+                Refusal::new(
+                    Kind::Unreachable,
+                    format!("TLS with {address}: {e}"),
+                    "check sslmode and sslrootcert of the address",
+                )
             })?;
             Ok(Box::new(stream))
         }

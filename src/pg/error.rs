@@ -58,7 +58,11 @@ impl Error {
     pub fn into_refusal(self, doing: &str) -> Refusal {
         match self {
             Error::Refused(refusal) => refusal,
-            Error::Retry(why) => Refusal::new(Kind::Unreachable, format!("{doing}: {why}"), "check that the server runs and the address is right"),
+            Error::Retry(why) => Refusal::new(
+                Kind::Unreachable,
+                format!("{doing}: {why}"),
+                "check that the server runs and the address is right",
+            ),
             Error::Statement { ref code, .. } => {
                 let kind = if retryable(code) { Kind::Unreachable } else { Kind::Server };
                 Refusal::new(kind, format!("{doing}: {self}"), "")
