@@ -29,6 +29,15 @@ impl Address {
         self.config.get_user().unwrap_or("postgres")
     }
 
+    /// The address with this password, unless it holds one already.
+    #[must_use]
+    pub fn or_password(mut self, password: &str) -> Self {
+        if self.config.get_password().is_none() {
+            self.config.password(password);
+        }
+        self
+    }
+
     /// The password, if the address holds one.
     pub(super) fn password(&self) -> Option<&[u8]> {
         self.config.get_password()
