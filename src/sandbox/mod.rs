@@ -1,1 +1,19 @@
-//! Not written yet.
+//! Servers of one's own for the demo, the tests and the benches: a private Postgres, a TCP proxy that can be cut, and
+//! the real program as a process that can be killed. All of it starts here and nowhere else.
+//!
+//! Invariant: nothing started here outlives the process that started it, however that process ends; a [`watchdog`]
+//! stands beside each child. Nothing is installed, and nothing outside a temporary directory is written.
+
+mod account;
+mod binaries;
+#[cfg(feature = "container")]
+mod container;
+mod database;
+mod error;
+mod postgres;
+mod watchdog;
+
+pub use binaries::Binaries;
+pub use database::{Database, Place, Shared};
+pub use error::Error;
+pub use postgres::{Options, PrivatePostgres};

@@ -1,1 +1,5 @@
-//! Everything that needs a real server.
+//! Everything that needs a real server. One module a topic; `common` has the servers.
+
+mod common;
+
+mod sandbox;
