@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::refusal::{Kind, Refusal};
-
 use super::postgres::psql;
 use super::{Binaries, Error, Options, PrivatePostgres};
 
@@ -88,6 +86,7 @@ fn container() -> Result<Server, Error> {
 
 #[cfg(not(feature = "container"))]
 fn container() -> Result<Server, Error> {
+    use crate::refusal::{Kind, Refusal};
     let what = "this build cannot start containers";
     Err(Refusal::new(Kind::Usage, what, "build the tests with --features container").into())
 }

@@ -1,7 +1,7 @@
 //! Servers of one's own for the demo, the tests and the benches: a private Postgres, a TCP proxy that can be cut, and
 //! the real program as a process that can be killed. All of it starts here and nowhere else.
 //!
-//! Invariant: nothing started here outlives the process that started it, however that process ends; a [`watchdog`]
+//! Invariant: nothing started here outlives the process that started it, however that process ends; a `watchdog`
 //! stands beside each child. Nothing is installed, and nothing outside a temporary directory is written.
 
 mod account;
@@ -10,10 +10,20 @@ mod binaries;
 mod container;
 mod database;
 mod error;
+mod http;
+mod ports;
 mod postgres;
+mod process;
+mod proxy;
+mod service;
 mod watchdog;
 
 pub use binaries::Binaries;
 pub use database::{Database, Place, Shared};
 pub use error::Error;
+pub use http::{Reply, get};
+pub use ports::free_port;
 pub use postgres::{Options, PrivatePostgres};
+pub use process::{Finished, Process, finish};
+pub use proxy::Proxy;
+pub use service::{Service, ServiceProcess};

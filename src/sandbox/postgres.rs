@@ -2,11 +2,9 @@
 //!
 //! Invariant: the port stays the same over `stop_immediate` and `start_again`, so that clients come back to it.
 
-use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -19,16 +17,14 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::account::Account;
 use super::watchdog::Watchdog;
-use super::{Binaries, Error};
+use super::{Binaries, Error, free_port};
 
 /// A server that needs longer than this to accept connections (crash recovery included) is broken.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often its state is looked at until then.
 const READY_POLL: Duration = Duration::from_millis(10);
-/// Ports below those the kernel gives to outgoing connections: nobody takes ours while the server is down.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
-/// Ports tried before giving up.
-const PORT_TRIES: u32 = 20;
+/// Ports tried when somebody else is faster.
+const PORT_TRIES: u32 = 5;
 /// How much of the server's log an error shows.
 const LOG_TAIL_BYTES: usize = 4 << 10;
 
@@ -315,21 +311,4 @@ fn make_directory(account: Account) -> Result<PathBuf, Error> {
     let directory = made.map_err(Error::io("make a temporary directory"))?.keep();
     account.own(&directory)?;
     Ok(directory)
-}
-
-/// A port nobody listens on now and that was not given out by this process before.
-fn free_port() -> Result<u16, Error> {
-    static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
-    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
-    let given = given.get_or_insert_default();
-    let mut last = std::io::Error::from(std::io::ErrorKind::AddrInUse);
-    for _ in 0..PORT_TRIES {
-        let port = rand::rng().random_range(PORTS);
-        match TcpListener::bind(("127.0.0.1", port)) {
-            Ok(_) if given.insert(port) => return Ok(port),
-            Ok(_) => {}
-            Err(error) => last = error,
-        }
-    }
-    Err(Error::io("find a free port")(last))
 }
