@@ -1,0 +1,42 @@
+# Start with `make demo` or `make test`: both set up what they need. `make help` lists the rest.
+
+SECONDS_OF_LOAD ?= 60
+PREFIX ?= /usr/local
+SEED ?= $(shell date +%s)
+MINUTES ?= 10
+
+.PHONY: help demo test check bench crash migrate migrate-down install
+
+help:  ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
+
+demo:  ## Five engines, kills of everything, and the proof that nothing was lost (under two minutes after the build)
+	@scripts/setup.sh
+	cargo build --locked --release
+	target/release/pgtape demo --seconds $(SECONDS_OF_LOAD)
+
+test:  ## The whole test suite
+	@scripts/test.sh
+
+check:  ## Format, lints, documentation, dependencies
+	@scripts/check.sh
+
+bench:  ## Speed against pg_recvlogical and memory; writes target/bench/report.json
+	@scripts/setup.sh
+	cargo bench --locked --bench pipeline
+
+crash:  ## The long crash suite: make crash SEED=7 MINUTES=60
+	@scripts/setup.sh
+	PGTAPE_CRASH_SEED=$(SEED) PGTAPE_CRASH_MINUTES=$(MINUTES) \
+		cargo test --locked --features failpoints --test integration crash:: -- --nocapture
+
+migrate:  ## Apply the schemas to the database of PGTAPE_URL or DATABASE_URL
+	cargo run --locked --release -- migrate up
+
+migrate-down:  ## Take them back
+	cargo run --locked --release -- migrate down
+
+install:  ## Build and copy the program to PREFIX/bin (default /usr/local)
+	cargo build --locked --release
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 target/release/pgtape $(DESTDIR)$(PREFIX)/bin/pgtape

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Brings what the build and the tests need and this machine lacks: a C compiler, make, Postgres' server programs.
+# Root on Debian or Ubuntu gets the distribution's packages; everybody else is told the one command to run.
+# Leaves nothing running: the package is told not to make a cluster of its own.
+set -euo pipefail
+
+missing=()
+if ! command -v cc >/dev/null || ! command -v make >/dev/null; then missing+=(build-essential); fi
+if ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null &&
+    ! compgen -G '/usr/pgsql-*/bin/initdb' >/dev/null &&
+    ! { command -v pg_config >/dev/null && [ -x "$(pg_config --bindir)/initdb" ]; }; then
+    missing+=(postgresql)
+fi
+
+if [ ${#missing[@]} -gt 0 ]; then
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+        echo "missing on this machine: ${missing[*]}; install with: sudo apt-get install ${missing[*]}" >&2
+        exit 2
+    fi
+    no_cluster=/etc/postgresql-common/createcluster.d/pgtape-setup.conf
+    mkdir -p "$(dirname "$no_cluster")"
+    trap 'rm -f "$no_cluster"' EXIT
+    echo 'create_main_cluster = false' >"$no_cluster"
+    echo "installing ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a
+    apt-get update -qq </dev/null
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null >/dev/null
+fi
+
+if ! command -v cargo >/dev/null; then
+    echo "missing: a Rust toolchain; install it from https://rustup.rs" >&2
+    exit 2
+fi
