@@ -11,6 +11,7 @@ mod amount;
 mod error;
 mod event;
 pub mod metrics;
+pub mod migrate;
 pub mod pool;
 pub mod retry;
 mod store;

@@ -1,0 +1,5 @@
+SELECT ledger.unite_pnl_daily(leaving => 'aether');
+DROP FUNCTION IF EXISTS aether.bundle_id(uuid, bigint);
+DROP FUNCTION IF EXISTS aether.arb_id(text);
+DROP TABLE IF EXISTS aether.pnl_daily, aether.pool_registry, aether.inclusion_results, aether.bundles, aether.arbs;
+DROP SCHEMA IF EXISTS aether;
