@@ -1,1 +1,14 @@
-//! Not written yet.
+//! What operators do: every command that moves a position or deletes is plan, say, confirm, apply, log, in that order.
+//!
+//! Invariant: nothing is changed before the plan has been said and agreed to, and whatever was tried is logged.
+//! Knows no terminal: who is asked, and how, comes in as [`Ask`].
+
+pub mod doctor;
+pub mod slot;
+pub mod uninstall;
+
+mod log;
+mod perform;
+
+pub use log::LOG_FILE;
+pub use perform::{Ask, Command, Outcome, Plan, Terms, perform};

@@ -1,0 +1,66 @@
+//! Where words go: results to stdout, everything else to stderr.
+
+use std::io::{IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::refusal::{Kind, Refusal};
+
+/// The two streams, and whether the result is to be JSON.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(super) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    pub(super) fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// The result: `object` with `--json`, else `text`. Call it once, last.
+    pub(super) fn result(self, object: &impl Serialize, text: impl FnOnce() -> String) {
+        if self.json {
+            match serde_json::to_string(object) {
+                Ok(line) => self.print(&line),
+                Err(error) => self.aside(&format!("the result cannot be written as JSON: {error}")),
+            }
+        } else {
+            self.print(text().trim_end());
+        }
+    }
+
+    /// A line of a result that is a stream of lines.
+    pub(super) fn print(self, line: &str) {
+        // A reader that has gone away (`| head`) is not our error.
+        let _ = writeln!(std::io::stdout().lock(), "{line}");
+    }
+
+    /// Something a person should read that is not the result.
+    pub(super) fn aside(self, line: &str) {
+        let _ = writeln!(std::io::stderr().lock(), "{line}");
+    }
+
+    /// The last words of a command that failed: one line on stderr, and the same as an object with `--json`. A finding
+    /// has given its result already.
+    pub(super) fn refusal(self, refusal: &Refusal) {
+        let line: Vec<&str> = refusal.what.lines().chain(refusal.hint.lines()).map(str::trim).collect();
+        let (what, hint) = line.split_at(refusal.what.lines().count());
+        let separator = if hint.is_empty() { "" } else { "; " };
+        self.aside(&format!("pgtape: {}{separator}{}", what.join(" "), hint.join(" ")));
+        if self.json && refusal.kind != Kind::Finding {
+            let error = serde_json::json!({
+                "error": {"code": refusal.kind.code(), "message": refusal.what, "hint": refusal.hint, "position": null}
+            });
+            self.print(&error.to_string());
+        }
+    }
+}
+
+/// Whether somebody is there to answer a question.
+pub(super) fn somebody_is_there() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
