@@ -4,6 +4,7 @@
 
 mod client;
 mod consent;
+mod demo;
 mod doctor;
 mod logging;
 mod migrate;
@@ -26,6 +27,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Environment, Overrides};
 use crate::refusal::{Kind, Refusal};
+use crate::sandbox::failpoints;
 use output::Output;
 
 /// After a verb has ended, what is left in the background may take this long.
@@ -71,6 +73,8 @@ enum Verb {
     Sink(sink::Verb),
     /// Run simulated engines against Postgres
     Simulate(simulate::Args),
+    /// Five simulated engines on a private Postgres, kills of everything, and the proof that nothing was lost
+    Demo(demo::Args),
     /// Remove slot, publication, schema pgtape and the data directory
     Uninstall(consent::Consent),
 }
@@ -99,14 +103,22 @@ pub fn main() -> ExitCode {
 }
 
 fn execute(mut cli: Cli, out: Output) -> Result<(), Refusal> {
-    let serving = match &cli.verb {
+    let serving = match &mut cli.verb {
         Verb::Run(args) => {
             cli.overrides.sinks.clone_from(&args.sinks);
             true
         }
+        Verb::Demo(args) => {
+            args.data_dir.clone_from(&cli.overrides.data_dir);
+            false
+        }
         _ => false,
     };
-    let config = Config::load(&cli.overrides, &Environment::of_process())?;
+    let environment = Environment::of_process();
+    if let Some(specification) = &environment.failpoints {
+        failpoints::arm(specification)?;
+    }
+    let config = Config::load(&cli.overrides, &environment)?;
     logging::start(config.log, serving);
     let context = Context { config, out };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
@@ -129,6 +141,7 @@ async fn dispatch(verb: Verb, context: &Context) -> Result<(), Refusal> {
         Verb::Slot(verb) => slot::run(verb, context).await,
         Verb::Sink(verb) => sink::run(verb, context).await,
         Verb::Simulate(args) => simulate::run(args, context).await,
+        Verb::Demo(args) => demo::run(args, context).await,
         Verb::Uninstall(consent) => uninstall::run(consent, context).await,
     }
 }

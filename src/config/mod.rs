@@ -19,7 +19,7 @@ use crate::model::{Pattern, TableName};
 use crate::pg::Address;
 use crate::refusal::{Kind, Refusal};
 
-pub use overrides::{Environment, Overrides};
+pub use overrides::{Environment, Overrides, this_program};
 pub use units::{Bytes, Span};
 
 /// The configuration of one pgtape, checked.
@@ -203,6 +203,11 @@ impl Config {
         };
         check::lay_over(&mut raw, overrides, environment)?;
         check::check(raw, environment)
+    }
+
+    /// Reads a configuration that is built in, called `name`, with nothing laid over it.
+    pub fn from_text(text: &str, name: &str) -> Result<Config, Refusal> {
+        check::check(parse(text, name)?, &Environment::default())
     }
 
     /// The server's address, for commands that cannot do without.

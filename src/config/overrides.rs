@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::refusal::{Kind, Refusal};
+
 /// The options every command takes. Not `Debug`: the URL may hold a password.
 #[derive(Clone, Default, clap::Args)]
 #[command(next_help_heading = "Options of every command")]
@@ -49,6 +51,8 @@ pub struct Environment {
     pub database_url: Option<String>,
     /// `PGTAPE_PASSWORD`: the password, when the address has none.
     pub password: Option<String>,
+    /// `PGTAPE_FAILPOINTS`: faults to inject, in a build that has them.
+    pub failpoints: Option<String>,
 }
 
 impl Environment {
@@ -56,6 +60,14 @@ impl Environment {
     #[must_use]
     pub fn of_process() -> Self {
         let read = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        Self { database_url: read("DATABASE_URL"), password: read("PGTAPE_PASSWORD") }
+        let (database_url, password) = (read("DATABASE_URL"), read("PGTAPE_PASSWORD"));
+        Self { database_url, password, failpoints: read("PGTAPE_FAILPOINTS") }
     }
+}
+
+/// Where this program is on disk.
+pub fn this_program() -> Result<PathBuf, Refusal> {
+    std::env::current_exe().map_err(|e| {
+        Refusal::new(Kind::Server, format!("this program cannot be found on disk: {e}"), "start it by its full path")
+    })
 }

@@ -90,7 +90,7 @@ fn what_is_wrong_is_named_with_its_key() {
 #[test]
 fn flags_win_over_the_environment_and_that_over_the_file() {
     let file = "data_dir = 'file'\n[postgres]\nurl = 'postgres://file/db'\n[source]\ntables = ['file.*']";
-    let database_url = Environment { database_url: Some("postgres://env/db".into()), password: None };
+    let database_url = Environment { database_url: Some("postgres://env/db".into()), ..Environment::default() };
     let of = |flags: &Overrides, environment: &Environment| {
         let config = load(file, flags, environment).unwrap();
         format!("{} {} {}", config.data_dir.display(), config.address().unwrap(), config.tables().unwrap()[0])
@@ -126,7 +126,7 @@ fn another_machine_may_listen_only_when_said_twice() {
 
 #[test]
 fn the_password_may_come_from_elsewhere_and_is_never_shown() {
-    let environment = Environment { database_url: None, password: Some("hush".into()) };
+    let environment = Environment { password: Some("hush".into()), ..Environment::default() };
     let config = load("[postgres]\nurl = 'postgres://a:hush@h/db'", &Overrides::default(), &environment).unwrap();
     assert!(!format!("{config:?}").contains("hush"));
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::refusal::Refusal;
+use crate::refusal::{Kind, Refusal};
 
 /// An error of the sandbox.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// As a refusal, for the program that ends with it. What a program printed is left to the caller to show.
+    #[must_use]
+    pub fn into_refusal(self) -> Refusal {
+        match self {
+            Error::Refused(refusal) => refusal,
+            Error::Io { doing, cause } => Refusal::new(Kind::Server, format!("{doing}: {cause}"), ""),
+            Error::Program { what, output: _ } => Refusal::new(Kind::Server, what, "see what it printed, above"),
+        }
+    }
+
     /// For `map_err`: an I/O error while `doing` something.
     pub(super) fn io(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let doing = doing.into();

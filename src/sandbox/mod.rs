@@ -9,7 +9,9 @@ mod binaries;
 #[cfg(feature = "container")]
 mod container;
 mod database;
+pub mod demo;
 mod error;
+pub mod failpoints;
 mod http;
 mod ports;
 mod postgres;

@@ -10,6 +10,9 @@ use super::{Error, Finished, Process, Reply, finish, free_port, get};
 /// How often `/readyz` is asked.
 const READY_POLL: Duration = Duration::from_millis(20);
 
+/// What our own environment may say about another pgtape.
+const INHERITED: [&str; 4] = ["PGTAPE_CONFIG", "PGTAPE_TABLES", "PGTAPE_PASSWORD", "PGTAPE_FAILPOINTS"];
+
 /// How a service is started; the same for each of its lives.
 #[derive(Debug, Clone)]
 pub struct Service {
@@ -19,8 +22,12 @@ pub struct Service {
     pub url: String,
     /// `--tables`; `None`: the program's default, the five engines.
     pub tables: Option<String>,
-    /// `--data-dir`; what the service prints goes to a file beside it.
+    /// `--data-dir`.
     pub data_dir: PathBuf,
+    /// Where what the service prints goes.
+    pub log: PathBuf,
+    /// `--config`; `None`: the program's defaults.
+    pub config: Option<PathBuf>,
     /// Arguments after `run`.
     pub arguments: Vec<String>,
     /// Environment of this service only.
@@ -40,6 +47,8 @@ impl Service {
             url: url.to_owned(),
             tables: None,
             data_dir: data_dir.to_owned(),
+            log: data_dir.with_extension("log"),
+            config: None,
             arguments: Vec::new(),
             environment: Vec::new(),
             port: free_port()?,
@@ -51,6 +60,17 @@ impl Service {
     pub fn tables(mut self, tables: &str) -> Self {
         self.tables = Some(tables.to_owned());
         self
+    }
+
+    /// With this configuration file, written beside the data directory.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn config(mut self, text: &str) -> Result<Self, Error> {
+        let path = self.log.with_extension("toml");
+        std::fs::write(&path, text).map_err(Error::io(format!("write {}", path.display())))?;
+        self.config = Some(path);
+        Ok(self)
     }
 
     /// With one more argument to `run`.
@@ -71,9 +91,16 @@ impl Service {
     #[must_use]
     pub fn command(&self, verb: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(verb).envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.args(verb);
+        for name in INHERITED {
+            command.env_remove(name);
+        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.env("PGTAPE_URL", &self.url).env("PGTAPE_DATA_DIR", &self.data_dir);
         command.env("PGTAPE_LISTEN", format!("127.0.0.1:{}", self.port));
+        if let Some(config) = &self.config {
+            command.env("PGTAPE_CONFIG", config);
+        }
         if let Some(tables) = &self.tables {
             command.env("PGTAPE_TABLES", tables);
         }
@@ -108,8 +135,7 @@ impl ServiceProcess {
     /// # Errors
     /// The program cannot be started.
     pub fn start(service: Service) -> Result<Self, Error> {
-        let log = service.data_dir.with_extension("log");
-        let process = Process::start("pgtape run", run(&service), &log)?;
+        let process = Process::start("pgtape run", run(&service), &service.log)?;
         Ok(Self { service, process })
     }
 

@@ -1,0 +1,65 @@
+//! `pgtape demo`: five engines, kills, and the proof that nothing was lost.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use super::{Context, blocking};
+use crate::config::{Config, this_program};
+use crate::refusal::{Kind, Refusal};
+use crate::sandbox::Error;
+use crate::sandbox::demo::{self, Book, Settings};
+
+/// What the demo's service runs with; built in, so that an installed program needs no file.
+const CONFIG: &str = include_str!("../../config/demo.toml");
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// How long the engines work
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(demo::SECONDS_MIN..=86_400))]
+    seconds: u64,
+    /// Business events a second, of each engine
+    #[arg(long, default_value_t = 100)]
+    rate: u32,
+    /// The same seed makes the same events
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// `--data-dir`; kept afterwards.
+    #[arg(skip)]
+    pub data_dir: Option<PathBuf>,
+}
+
+pub(super) async fn run(args: Args, context: &Context) -> Result<(), Refusal> {
+    let settings = settings(args)?;
+    let runtime = tokio::runtime::Handle::current();
+    let out = context.out;
+    let report = blocking(move || {
+        demo::run(&settings, &runtime).map_err(|error| {
+            if let Error::Program { output, .. } = &error {
+                out.aside(output);
+            }
+            error.into_refusal()
+        })
+    })
+    .await?;
+    out.result(&report, || report.to_string());
+    if report.ok {
+        return Ok(());
+    }
+    Err(Refusal::new(Kind::Finding, "the demo found a difference", "see the findings above"))
+}
+
+fn settings(args: Args) -> Result<Settings, Refusal> {
+    let config = Config::from_text(CONFIG, "config/demo.toml")?;
+    let books = config.standby.books.into_iter();
+    let books = books.map(|book| Book { engine: book.engine, table: book.table, market: book.market }).collect();
+    Ok(Settings {
+        program: this_program()?,
+        config: CONFIG.to_owned(),
+        books,
+        seconds: args.seconds,
+        rate: args.rate,
+        seed: args.seed,
+        data_dir: args.data_dir,
+        live: std::io::stderr().is_terminal(),
+    })
+}
