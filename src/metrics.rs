@@ -1,1 +1,198 @@
-//! Not written yet.
+//! Every metric name of the service, once. What the status knows is filled in when Prometheus asks; what only the hot
+//! path sees (the time of an fsync) is counted where it happens.
+//!
+//! The families of the engines' writers live with the writers.
+
+use std::time::Duration;
+
+use prometheus::{
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder, core::Collector,
+};
+
+use crate::api::Status;
+
+/// A metric and what it means.
+struct Name(&'static str, &'static str);
+
+const UP: Name = Name("pgtape_ready", "1 when reads are answered from a caught-up standby");
+const UPTIME: Name = Name("pgtape_uptime_seconds", "Seconds since the process started");
+const RETAINED: Name = Name("pgtape_slot_retained_bytes", "WAL the server keeps because of the slot, in bytes");
+const SLOT_ACTIVE: Name = Name("pgtape_slot_active", "1 while a connection uses the slot");
+const CONFIRMED: Name = Name("pgtape_slot_confirmed_lsn", "What the slot was told to be durable, as a byte position");
+const DURABLE_LAG: Name =
+    Name("pgtape_durable_lag_bytes", "WAL of the server that is not fsynced on the tape yet, in bytes");
+const TRANSACTIONS: Name = Name("pgtape_transactions_total", "Transactions appended to the tape");
+const RECONNECTS: Name = Name("pgtape_reconnects_total", "Connections to the server made again");
+const COPIED: Name = Name("pgtape_copied_rows", "Rows copied so far by the copy that runs");
+const TAPE_BYTES: Name = Name("pgtape_tape_bytes", "Size of the tape on disk, in bytes");
+const TAPE_SEGMENTS: Name = Name("pgtape_tape_segments", "Files of the tape");
+const TAPE_DURABLE: Name = Name("pgtape_tape_durable_lsn", "The end of what is fsynced, as a byte position");
+const TAPE_FULL: Name = Name("pgtape_tape_full", "1 while the disk has no space for the tape");
+const EPOCH: Name = Name("pgtape_tape_epoch", "The epoch of new transactions");
+const SINK_LAG_BYTES: Name =
+    Name("pgtape_sink_lag_bytes", "Between the sink's position and the tape's durable end, in bytes");
+const SINK_LAG_SECONDS: Name =
+    Name("pgtape_sink_lag_seconds", "Age of the oldest transaction that has had no effect in the sink");
+const QUARANTINED: Name = Name("pgtape_quarantined_total", "Rows that the sink could not use");
+const ROWS: Name = Name("pgtape_rows_total", "Rows applied by the standby since the start");
+const TABLE_ROWS: Name = Name("pgtape_table_rows", "Rows that the standby holds");
+const ALARM: Name = Name("pgtape_alarm", "1 for each alarm that stands");
+const VERIFY_EQUAL: Name =
+    Name("pgtape_verify_equal", "1 when the last verification found everything equal, 0 when not");
+const VERIFY_AT: Name = Name("pgtape_verify_timestamp_seconds", "When the last verification ended, since 1970");
+const FSYNC: Name = Name("pgtape_fsync_seconds", "Time of an fsync of the tape");
+
+/// From 0.1 ms, doubling, to 6.5 s.
+const FSYNC_BUCKETS: usize = 17;
+
+/// What is counted where it happens. Cheap to clone: clones count together.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    fsync: Histogram,
+    verify_equal: IntGauge,
+    verify_at: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let buckets = prometheus::exponential_buckets(0.0001, 2.0, FSYNC_BUCKETS).expect("constants");
+        let fsync = HistogramOpts::new(FSYNC.0, FSYNC.1).buckets(buckets);
+        Self {
+            fsync: Histogram::with_opts(fsync).expect("constants"),
+            verify_equal: gauge(&VERIFY_EQUAL),
+            verify_at: Gauge::with_opts(Opts::new(VERIFY_AT.0, VERIFY_AT.1)).expect("constants"),
+        }
+    }
+}
+
+impl Metrics {
+    /// One fsync of the tape took this long.
+    pub fn fsync(&self, took: Duration) {
+        self.fsync.observe(took.as_secs_f64());
+    }
+
+    /// A verification ended at `now`.
+    pub fn verified(&self, equal: bool, now: jiff::Timestamp) {
+        self.verify_equal.set(i64::from(equal));
+        self.verify_at.set(Duration::from_millis(u64::try_from(now.as_millisecond()).unwrap_or(0)).as_secs_f64());
+    }
+
+    /// Everything as text, with what `status` says.
+    #[must_use]
+    pub fn text(&self, status: &Status) -> String {
+        let page = Page::default();
+        page.add(self.fsync.clone());
+        // Nothing is claimed before the first verification.
+        if self.verify_at.get() > 0.0 {
+            page.add(self.verify_equal.clone());
+            page.add(self.verify_at.clone());
+        }
+        page.service(status);
+        page.tape(status);
+        page.sinks(status);
+        page.tables(status);
+        page.encode()
+    }
+}
+
+/// One answer to Prometheus, filled from a status and thrown away.
+#[derive(Default)]
+struct Page(Registry);
+
+impl Page {
+    fn add(&self, collector: impl Collector + 'static) {
+        self.0.register(Box::new(collector)).expect("each name stands once on the page");
+    }
+
+    fn gauge(&self, name: &Name, value: u64) {
+        let gauge = gauge(name);
+        gauge.set(signed(value));
+        self.add(gauge);
+    }
+
+    fn counter(&self, name: &Name, value: u64) {
+        let counter = IntCounter::new(name.0, name.1).expect("constants");
+        counter.inc_by(value);
+        self.add(counter);
+    }
+
+    fn service(&self, status: &Status) {
+        self.gauge(&UP, u64::from(status.ready));
+        self.gauge(&UPTIME, status.uptime_seconds);
+        self.counter(&TRANSACTIONS, status.source.transactions);
+        self.counter(&RECONNECTS, status.source.reconnects);
+        self.gauge(&COPIED, status.source.copied_rows);
+        // Without an answer of the server nothing is said of the slot, rather than 0.
+        if let Some(bytes) = status.slot.retained_bytes {
+            self.gauge(&RETAINED, bytes);
+        }
+        if let Some(active) = status.slot.active {
+            self.gauge(&SLOT_ACTIVE, u64::from(active));
+        }
+        if let Some(confirmed) = status.slot.confirmed {
+            self.gauge(&CONFIRMED, confirmed.0);
+        }
+        let alarms = IntGaugeVec::new(Opts::new(ALARM.0, ALARM.1), &["alarm"]).expect("constants");
+        for alarm in &status.alarms {
+            alarms.with_label_values(&[alarm.alarm]).set(1);
+        }
+        self.add(alarms);
+    }
+
+    fn tape(&self, status: &Status) {
+        let tape = &status.tape;
+        self.gauge(&DURABLE_LAG, tape.lag_bytes);
+        self.gauge(&TAPE_BYTES, tape.bytes);
+        self.gauge(&TAPE_SEGMENTS, tape.segments);
+        self.gauge(&TAPE_DURABLE, tape.durable.lsn.0);
+        self.gauge(&TAPE_FULL, u64::from(tape.state == "full"));
+        self.gauge(&EPOCH, u64::from(tape.epoch));
+    }
+
+    fn sinks(&self, status: &Status) {
+        let bytes = IntGaugeVec::new(Opts::new(SINK_LAG_BYTES.0, SINK_LAG_BYTES.1), &["sink"]).expect("constants");
+        let seconds = GaugeVec::new(Opts::new(SINK_LAG_SECONDS.0, SINK_LAG_SECONDS.1), &["sink"]).expect("constants");
+        let quarantined = IntCounterVec::new(Opts::new(QUARANTINED.0, QUARANTINED.1), &["sink"]).expect("constants");
+        for sink in &status.sinks {
+            let label = [sink.sink.as_str()];
+            bytes.with_label_values(&label).set(signed(sink.lag_bytes));
+            seconds.with_label_values(&label).set(Duration::from_millis(sink.lag_ms).as_secs_f64());
+            quarantined.with_label_values(&label).inc_by(sink.quarantined);
+        }
+        self.add(bytes);
+        self.add(seconds);
+        self.add(quarantined);
+    }
+
+    fn tables(&self, status: &Status) {
+        let ops = IntCounterVec::new(Opts::new(ROWS.0, ROWS.1), &["table", "op"]).expect("constants");
+        let rows = IntGaugeVec::new(Opts::new(TABLE_ROWS.0, TABLE_ROWS.1), &["table"]).expect("constants");
+        for table in &status.tables {
+            let name = table.table.to_string();
+            for (op, count) in [("insert", table.inserts), ("update", table.updates), ("delete", table.deletes)] {
+                ops.with_label_values(&[name.as_str(), op]).inc_by(count);
+            }
+            rows.with_label_values(&[name.as_str()]).set(signed(table.rows));
+        }
+        self.add(ops);
+        self.add(rows);
+    }
+
+    fn encode(&self) -> String {
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.0.gather(), &mut text) {
+            tracing::error!(%error, "metrics cannot be written");
+        }
+        String::from_utf8(text).unwrap_or_default()
+    }
+}
+
+fn gauge(name: &Name) -> IntGauge {
+    IntGauge::new(name.0, name.1).expect("constants")
+}
+
+/// Gauges are signed; nothing of ours is that large.
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

@@ -1,4 +1,20 @@
-//! HTTP. Not written yet.
+//! HTTP on loopback: health, status, rows, books, snapshots, verify.
+//!
+//! Invariants: every answer carries `Pgtape-Position`; what a read returns is one commit boundary, never part of a
+//! transaction; the number of requests and of streamed answers, and the memory of each, are bounded.
+//! Holds read handles only, and one to ask for a verification. Knows no engine.
 
-/// The running service notes in this file of the data directory where it listens.
-pub const ADDRESS_FILE: &str = "http.address";
+mod error;
+mod health;
+mod params;
+mod router;
+mod serve;
+mod status;
+mod stream;
+mod verify;
+
+pub use error::{ApiError, Code};
+pub use router::{Limits, Service, router};
+pub use serve::{ADDRESS_FILE, Bound, bind};
+pub use status::{Alarm, SinkStatus, SlotStatus, SourceStatus, Status, TableStatus, TapeStatus};
+pub use verify::{VerifyFuture, VerifyHandle};

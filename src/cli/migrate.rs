@@ -1,14 +1,17 @@
 //! `pgtape migrate`: tables of the engines, of pgtape, publication and roles.
 
+use serde_json::json;
+
 use super::Context;
-use crate::refusal::{Kind, Refusal};
+use crate::engines::migrate;
+use crate::refusal::Refusal;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// What to do
     #[arg(value_enum)]
     action: Action,
-    /// Only this part: pgtape, ledger, perplex, openmatch, aether, meltica, worker, ..
+    /// Only this unit: pgtape, ledger, perplex, openmatch, aether, meltica, worker, ..
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
 }
@@ -17,13 +20,19 @@ pub(super) struct Args {
 enum Action {
     /// Apply what is missing
     Up,
-    /// Take everything back, newest first
+    /// Take everything back, newest first; the tables go with their rows
     Down,
     /// Say what is applied
     Status,
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<(), Refusal> {
-    let _ = (args.action, args.only, context.config.address()?);
-    Err(Refusal::new(Kind::Usage, "migrate is not written yet", ""))
+    let action = match args.action {
+        Action::Up => migrate::Action::Up,
+        Action::Down => migrate::Action::Down,
+        Action::Status => migrate::Action::Status,
+    };
+    let report = migrate::run(context.config.address()?, action, args.only.as_deref()).await?;
+    context.out.result(&json!({"changed": report.changed(), "migrations": report.lines}), || report.to_string());
+    Ok(())
 }

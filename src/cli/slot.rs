@@ -31,8 +31,7 @@ pub(super) async fn run(verb: Verb, context: &Context) -> Result<(), Refusal> {
         }
         Verb::Reset(consent) => {
             let _ = consent.terms();
-            return Err(Refusal::new(Kind::Usage, "slot reset is not written yet", ""));
-            Ok(())
+            Err(Refusal::new(Kind::Usage, "slot reset is not written yet", ""))
         }
     }
 }

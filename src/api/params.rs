@@ -1,0 +1,114 @@
+//! Query parameters: reserved names, and everything else is a column.
+
+use std::time::Duration;
+
+use super::error::{ApiError, Code};
+use crate::model::Position;
+
+/// Rows of one answer when nothing is said.
+pub const LIMIT_DEFAULT: usize = 1_000;
+/// Rows of one answer, at most.
+pub const LIMIT_MAX: usize = 1_000_000;
+/// How long `min_lsn` waits when `wait_ms` is not said.
+const WAIT_DEFAULT: Duration = Duration::from_secs(5);
+/// How long `min_lsn` waits at most.
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(60);
+/// A column of a reserved name is written with this prefix.
+const COLUMN_PREFIX: &str = "eq.";
+
+/// The parameters of a request.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Params {
+    pub min_position: Option<Position>,
+    pub wait: Duration,
+    pub limit: Option<usize>,
+    pub next: Option<String>,
+    pub level: Option<u8>,
+    pub tables: Option<String>,
+    /// Everything else: column and value, in the order given.
+    pub columns: Vec<(String, String)>,
+}
+
+impl Params {
+    /// Reads the pairs of a query string.
+    pub fn parse(pairs: Vec<(String, String)>) -> Result<Self, ApiError> {
+        let mut params = Params { wait: WAIT_DEFAULT, ..Params::default() };
+        for (name, value) in pairs {
+            let bad = |what: &str| {
+                ApiError::new(Code::BadRequest, format!("{name}: '{value}' is not {what}"), "see docs/API.md")
+            };
+            match name.as_str() {
+                "min_lsn" => {
+                    let position = value.parse().map_err(|_| bad("a position like 0/16B3748"))?;
+                    params.min_position = Some(position);
+                }
+                "wait_ms" => {
+                    let ms = value.parse().map_err(|_| bad("a number of milliseconds"))?;
+                    params.wait = Duration::from_millis(ms).min(WAIT_MAX);
+                }
+                "limit" => {
+                    let limit = value.parse().ok().filter(|n| (1..=LIMIT_MAX).contains(n));
+                    params.limit = Some(limit.ok_or_else(|| bad(&format!("a number from 1 to {LIMIT_MAX}")))?);
+                }
+                "level" => {
+                    let level = value.parse().ok().filter(|n| (1..=2).contains(n));
+                    params.level = Some(level.ok_or_else(|| bad("1 or 2"))?);
+                }
+                "next" => params.next = Some(value),
+                "tables" => params.tables = Some(value),
+                column => {
+                    let column = column.strip_prefix(COLUMN_PREFIX).unwrap_or(column);
+                    params.columns.push((column.to_owned(), value));
+                }
+            }
+        }
+        Ok(params)
+    }
+
+    /// Refuses parameters that mean nothing here, so that a misspelt one is not passed over.
+    pub fn without_columns(self) -> Result<Self, ApiError> {
+        match self.columns.first() {
+            None => Ok(self),
+            Some((name, _)) => {
+                Err(ApiError::new(Code::BadRequest, format!("there is no parameter '{name}' here"), "see docs/API.md"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Lsn;
+
+    fn parse(query: &[(&str, &str)]) -> Result<Params, ApiError> {
+        Params::parse(query.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect())
+    }
+
+    #[test]
+    fn reserved_names_are_ours_and_the_rest_are_columns() {
+        let params =
+            parse(&[("min_lsn", "0/A"), ("wait_ms", "7"), ("limit", "2"), ("id", "1"), ("eq.limit", "3")]).unwrap();
+        assert_eq!(params.min_position, Some(Position::whole(Lsn(10))));
+        assert_eq!((params.wait, params.limit), (Duration::from_millis(7), Some(2)));
+        assert_eq!(params.columns, [("id".to_owned(), "1".to_owned()), ("limit".to_owned(), "3".to_owned())]);
+        assert!(params.without_columns().is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_refused() {
+        for (name, value) in [
+            ("min_lsn", "7"),
+            ("wait_ms", "-1"),
+            ("limit", "0"),
+            ("limit", "1000001"),
+            ("limit", "many"),
+            ("level", "3"),
+        ] {
+            let error = parse(&[(name, value)]).unwrap_err();
+            assert_eq!(error.code, Code::BadRequest, "{name}={value}");
+            assert!(error.message.contains(value));
+        }
+        assert_eq!(parse(&[("wait_ms", "999999999")]).unwrap().wait, WAIT_MAX);
+    }
+}

@@ -1,0 +1,48 @@
+//! Listening, and stopping gracefully.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::refusal::{Kind, Refusal};
+
+/// The running service notes in this file of the data directory where it listens, so that commands find it.
+pub const ADDRESS_FILE: &str = "http.address";
+
+/// A service that listens and does not answer yet.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    /// The real address, also when port 0 was asked for.
+    pub address: SocketAddr,
+    note: PathBuf,
+}
+
+/// Listens on `listen` and notes the address in `data_dir`, which must exist.
+pub async fn bind(listen: SocketAddr, data_dir: &Path) -> Result<Bound, Refusal> {
+    let occupied = |e: std::io::Error| {
+        let hint = "choose another address with --listen, or stop the program that has it";
+        Refusal::new(Kind::Usage, format!("cannot listen on {listen}: {e}"), hint)
+    };
+    let listener = TcpListener::bind(listen).await.map_err(occupied)?;
+    let address = listener.local_addr().map_err(occupied)?;
+    let note = data_dir.join(ADDRESS_FILE);
+    if let Err(error) = std::fs::write(&note, format!("{address}\n")) {
+        let what = format!("{} cannot be written: {error}", note.display());
+        return Err(Refusal::new(Kind::Disk, what, "check the data directory"));
+    }
+    Ok(Bound { listener, address, note })
+}
+
+impl Bound {
+    /// Answers requests until `stop`, then ends those that are being answered.
+    pub async fn serve(self, router: Router, stop: CancellationToken) -> std::io::Result<()> {
+        let result = axum::serve(self.listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
+        // A file that stays after a kill is harmless: commands say that nobody answers there.
+        let _ = std::fs::remove_file(&self.note);
+        result
+    }
+}

@@ -1,0 +1,142 @@
+//! `/v1/status`: the whole service at one moment, as docs/API.md lists it.
+
+use serde::Serialize;
+
+use crate::model::{Lsn, Position, TableName};
+
+/// The answer.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// The version of pgtape, with its commit.
+    pub version: String,
+    /// Whether reads are answered from a caught-up standby.
+    pub ready: bool,
+    /// Why not ready.
+    pub reason: Option<String>,
+    /// Since the process started, in seconds.
+    pub uptime_seconds: u64,
+    /// The cluster's system identifier; text, since it does not fit a double.
+    pub system_id: String,
+    /// The server's version.
+    pub server_version: String,
+    /// The server's timeline.
+    pub timeline: u32,
+    /// The database.
+    pub database: String,
+    /// The connection to the server.
+    pub source: SourceStatus,
+    /// The slot.
+    pub slot: SlotStatus,
+    /// The log.
+    pub tape: TapeStatus,
+    /// The sinks.
+    pub sinks: Vec<SinkStatus>,
+    /// The captured tables.
+    pub tables: Vec<TableStatus>,
+    /// What an operator should look at now.
+    pub alarms: Vec<Alarm>,
+}
+
+/// The connection to the server.
+#[derive(Debug, Clone, Serialize)]
+pub struct SourceStatus {
+    /// connecting, copying, streaming, refreshing, reconnecting or stopped.
+    pub state: &'static str,
+    /// End of the newest transaction received.
+    pub received: Lsn,
+    /// The server's flush LSN when last asked.
+    pub server_end: Lsn,
+    /// Transactions received since the start.
+    pub transactions: u64,
+    /// Rows copied so far, while copying.
+    pub copied_rows: u64,
+    /// Connections made again since the start.
+    pub reconnects: u64,
+    /// Why the last connection ended.
+    pub last_error: Option<String>,
+}
+
+/// The slot.
+#[derive(Debug, Clone, Serialize)]
+pub struct SlotStatus {
+    /// Its name.
+    pub name: String,
+    /// Whether a connection uses it; null before the first answer of the server, as the rest.
+    pub active: Option<bool>,
+    /// Commits up to here are durable on the tape.
+    pub confirmed: Option<Lsn>,
+    /// The server keeps WAL from here.
+    pub restart: Option<Lsn>,
+    /// reserved, extended, unreserved or lost.
+    pub wal_status: Option<String>,
+    /// WAL the server keeps for the slot.
+    pub retained_bytes: Option<u64>,
+}
+
+/// The log.
+#[derive(Debug, Clone, Serialize)]
+pub struct TapeStatus {
+    /// Before the oldest transaction that is kept.
+    pub oldest: Position,
+    /// The end of what is appended.
+    pub newest: Position,
+    /// The end of what is fsynced.
+    pub durable: Position,
+    /// Bytes of the server's WAL that are not durable here yet.
+    pub lag_bytes: u64,
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Files.
+    pub segments: u64,
+    /// The epoch of new transactions.
+    pub epoch: u32,
+    /// writing, or full while there is no space.
+    pub state: &'static str,
+}
+
+/// A sink.
+#[derive(Debug, Clone, Serialize)]
+pub struct SinkStatus {
+    /// Its name: standby, or a roll-up's target.
+    pub sink: String,
+    /// Everything up to here has had its effect.
+    pub position: Position,
+    /// Between position and the tape's durable end.
+    pub lag_bytes: u64,
+    /// Age of the oldest transaction without effect; 0 when there is none.
+    pub lag_ms: u64,
+    /// running, catching_up, held, retrying or stopped.
+    pub state: String,
+    /// Rows that it could not use.
+    pub quarantined: u64,
+    /// What it last failed with.
+    pub last_error: Option<String>,
+}
+
+/// A captured table.
+#[derive(Debug, Clone, Serialize)]
+pub struct TableStatus {
+    /// Its name.
+    pub table: TableName,
+    /// default, nothing, full or index.
+    pub replica_identity: &'static str,
+    /// Rows in the standby.
+    pub rows: u64,
+    /// Changes applied since the start.
+    pub inserts: u64,
+    /// Changes applied since the start.
+    pub updates: u64,
+    /// Changes applied since the start.
+    pub deletes: u64,
+    /// Truncations applied since the start.
+    pub truncates: u64,
+}
+
+/// Something an operator should look at.
+#[derive(Debug, Clone, Serialize)]
+pub struct Alarm {
+    /// Its name, as docs/OPERATIONS.md lists it.
+    pub alarm: &'static str,
+    /// What is the matter.
+    pub message: String,
+}
