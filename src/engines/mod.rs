@@ -7,6 +7,7 @@
 //! Invariant: an `Ok` of a writer means committed; an [`Error::Unanswered`] means "not known", never "not committed".
 //! Knows nothing of replication, the tape or the sinks.
 
+pub mod aether;
 mod amount;
 mod error;
 mod event;
@@ -15,6 +16,7 @@ pub mod migrate;
 pub mod pool;
 pub mod retry;
 mod store;
+pub mod worker;
 
 pub use amount::{Amount, NotAnAmount};
 pub use error::Error;

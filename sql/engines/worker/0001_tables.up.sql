@@ -22,6 +22,13 @@ CREATE INDEX IF NOT EXISTS orders_created ON worker.orders (created_at DESC);
 CREATE INDEX IF NOT EXISTS orders_live ON worker.orders (status) WHERE status IN ('OPEN', 'PENDING');
 ALTER TABLE worker.orders REPLICA IDENTITY FULL;
 
+-- The order that has the key. Volatile, so that it looks with a snapshot of its own: a statement that waited for another
+-- one to commit this key could not see it with the snapshot it began with.
+CREATE OR REPLACE FUNCTION worker.order_of_key(key text) RETURNS uuid LANGUAGE plpgsql VOLATILE STRICT AS $$
+BEGIN
+    RETURN (SELECT id FROM worker.orders WHERE idempotency_key = key);
+END $$;
+
 -- A fill and its order's new status are one transaction.
 CREATE TABLE IF NOT EXISTS worker.fills (
     id               uuid        PRIMARY KEY DEFAULT gen_random_uuid(),
