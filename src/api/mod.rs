@@ -4,11 +4,16 @@
 //! transaction; the number of requests and of streamed answers, and the memory of each, are bounded.
 //! Holds read handles only, and one to ask for a verification. Knows no engine.
 
+mod books;
 mod error;
 mod health;
+mod json;
 mod params;
+mod read;
 mod router;
+mod rows;
 mod serve;
+mod snapshot;
 mod status;
 mod stream;
 mod verify;

@@ -9,7 +9,7 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -17,8 +17,9 @@ use super::error::{ApiError, Code};
 use super::params::WAIT_MAX;
 use super::status::Status;
 use super::verify::VerifyHandle;
-use super::{health, verify};
-use crate::model::Position;
+use super::{books, health, rows, snapshot, verify};
+use crate::model::{Lsn, Position};
+use crate::sinks::standby::StandbyReader;
 
 /// The header with the position an answer was true at.
 const POSITION_HEADER: HeaderName = HeaderName::from_static("pgtape-position");
@@ -30,6 +31,10 @@ pub struct Service {
     pub status: Arc<dyn Fn() -> Status + Send + Sync>,
     /// The metrics as text, for a status.
     pub metrics: Arc<dyn Fn(&Status) -> String + Send + Sync>,
+    /// The tables and books; `None` when the service runs without.
+    pub standby: Option<StandbyReader>,
+    /// Asks the source to move the tape past this LSN, which an idle database would not do by itself.
+    pub nudge: Arc<dyn Fn(Lsn) + Send + Sync>,
     /// Makes verifications.
     pub verify: Arc<dyn VerifyHandle>,
     /// Ends streamed answers.
@@ -41,7 +46,7 @@ pub struct Service {
 pub struct Limits {
     /// Requests answered at the same time.
     pub requests_max: usize,
-    /// Streamed answers at the same time.
+    /// Snapshots streamed at the same time.
     pub snapshots_max: usize,
     /// An answer (its head, for a streamed one) may take this long, waiting for a position not counted.
     pub request_timeout: Duration,
@@ -53,15 +58,28 @@ pub(super) struct App {
     pub service: Service,
     pub limits: Limits,
     requests: Arc<Semaphore>,
-    pub streams: Arc<Semaphore>,
+    snapshots: Arc<Semaphore>,
 }
 
 impl App {
     /// The newest position that reads see.
     pub fn position(&self) -> Position {
-        Position::ZERO
+        match &self.service.standby {
+            Some(standby) => standby.view().position,
+            None => (self.service.status)().tape.durable,
+        }
+    }
+
+    /// Room for one more snapshot.
+    pub fn snapshot_permit(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let busy = |_| ApiError::new(Code::Busy, "too many snapshots at a time", "come back a little later");
+        Arc::clone(&self.snapshots).try_acquire_owned().map_err(busy)
     }
 }
+
+/// The right to be answered, given back when it is dropped.
+#[derive(Clone)]
+pub(super) struct Turn(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
 
 /// The whole service as a router.
 pub fn router(service: Service, limits: Limits) -> Router {
@@ -69,11 +87,14 @@ pub fn router(service: Service, limits: Limits) -> Router {
         service,
         limits,
         requests: Arc::new(Semaphore::new(limits.requests_max)),
-        streams: Arc::new(Semaphore::new(limits.snapshots_max)),
+        snapshots: Arc::new(Semaphore::new(limits.snapshots_max)),
     };
     let bounded = Router::new()
         .route("/metrics", get(health::metrics))
         .route("/v1/status", get(health::status))
+        .route("/v1/tables/{table}/rows", get(rows::rows))
+        .route("/v1/books/{engine}/{market}", get(books::book))
+        .route("/v1/snapshot", get(snapshot::snapshot))
         .layer(from_fn_with_state(app.clone(), in_time));
     Router::new()
         .route("/v1/verify", post(verify::verify))
@@ -97,10 +118,13 @@ async fn no_method(request: Request) -> ApiError {
     ApiError::new(Code::MethodNotAllowed, what, "see docs/API.md")
 }
 
-/// At most so many requests at a time. A streamed answer counts until its head is sent, and then as a stream.
-async fn in_turn(State(app): State<App>, request: Request, next: Next) -> Response {
-    match app.requests.clone().try_acquire_owned() {
-        Ok(_turn) => next.run(request).await,
+/// At most so many requests at a time. A streamed answer keeps its turn until its end.
+async fn in_turn(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    match Arc::clone(&app.requests).try_acquire_owned() {
+        Ok(turn) => {
+            request.extensions_mut().insert(Turn(Arc::new(turn)));
+            next.run(request).await
+        }
         Err(_) => ApiError::new(Code::Busy, "too many requests at a time", "come back a little later").into_response(),
     }
 }

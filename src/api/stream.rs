@@ -1,20 +1,27 @@
 //! Answers that are made while they are sent: in chunks, only as fast as the client reads.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// A chunk is sent when it has reached this size.
 pub(super) const CHUNK_BYTES: usize = 64 << 10;
+/// Rows taken from a table at a time, at most.
+const ROWS_AT_A_TIME_MAX: usize = 256;
 /// Chunks made ahead of the client.
 const CHUNKS_AHEAD: usize = 4;
 /// A client that takes nothing for this long is given up: it pins rows of the past.
 const STALL_MAX: Duration = Duration::from_secs(60);
+
+/// Rows to take at a time from a table of `rows` rows in `bytes`: about a chunk.
+pub(super) fn rows_at_a_time(rows: u64, bytes: u64) -> usize {
+    let each = bytes.checked_div(rows).unwrap_or(0).max(1);
+    usize::try_from(CHUNK_BYTES as u64 / each).unwrap_or(ROWS_AT_A_TIME_MAX).clamp(1, ROWS_AT_A_TIME_MAX)
+}
 
 /// Whether there is more to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,18 +32,21 @@ pub(super) enum More {
 
 /// Makes an answer piece by piece.
 pub(super) trait Produce: Send + 'static {
-    /// Appends about [`CHUNK_BYTES`] to `chunk`.
-    fn produce(&mut self, chunk: &mut Vec<u8>) -> More;
+    /// Appends about [`CHUNK_BYTES`] to `chunk`. An error ends the answer short of its end.
+    fn produce(&mut self, chunk: &mut Vec<u8>) -> Result<More, &'static str>;
 }
 
-/// The body that `producer` makes. `permit` is given back when it ends, in whatever way.
-pub(super) fn body(mut producer: impl Produce, permit: Arc<OwnedSemaphorePermit>, stop: CancellationToken) -> Body {
+/// The body that `producer` makes. `turn` is given back when it ends, in whatever way.
+pub(super) fn body(mut producer: impl Produce, turn: impl Send + 'static, stop: CancellationToken) -> Body {
     let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(CHUNKS_AHEAD);
     tokio::spawn(async move {
-        let _permit = permit;
+        let _turn = turn;
         loop {
             let mut chunk = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 4);
-            let more = producer.produce(&mut chunk);
+            let more = match producer.produce(&mut chunk) {
+                Ok(more) => more,
+                Err(why) => return cut(&sender, why),
+            };
             let room = tokio::select! {
                 room = timeout(STALL_MAX, sender.reserve()) => room,
                 () = stop.cancelled() => return cut(&sender, "the service stops"),
@@ -56,6 +66,7 @@ pub(super) fn body(mut producer: impl Produce, permit: Arc<OwnedSemaphorePermit>
 
 /// Ends the answer so that the client sees that it is not whole.
 fn cut(sender: &mpsc::Sender<io::Result<Bytes>>, why: &'static str) {
+    tracing::warn!(why, "an answer was cut short");
     let _ = sender.try_send(Err(io::Error::other(why)));
 }
 

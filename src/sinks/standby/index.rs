@@ -73,8 +73,8 @@ impl Index {
         self.entries = OrdSet::new();
     }
 
-    /// Hashes of the keys of rows that may have these values.
-    pub(super) fn find(&self, value: u64) -> impl Iterator<Item = u64> {
-        self.entries.range((value, 0)..=(value, u64::MAX)).map(|(_, key)| *key)
+    /// Hashes, from `start` on, of the keys of rows that may have these values.
+    pub(super) fn find(&self, value: u64, start: u64) -> impl Iterator<Item = u64> {
+        self.entries.range((value, start)..=(value, u64::MAX)).map(|(_, key)| *key)
     }
 }

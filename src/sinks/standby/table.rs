@@ -119,9 +119,19 @@ impl Table {
         &'a self,
         wanted: &'w [(usize, Option<&'w [u8]>)],
     ) -> Box<dyn Iterator<Item = Row<'a>> + 'w> {
+        self.find_from(0, wanted)
+    }
+
+    /// As [`Table::find`], only rows whose key's hash is at least `start`; they come in the order of that hash.
+    fn find_from<'w, 'a: 'w>(
+        &'a self,
+        start: u64,
+        wanted: &'w [(usize, Option<&'w [u8]>)],
+    ) -> Box<dyn Iterator<Item = Row<'a>> + 'w> {
         let matches = move |row: &Row<'a>| wanted.iter().all(|(column, value)| row.cell(*column) == *value);
         if let Some(key) = self.key_hash(wanted) {
-            return Box::new(self.rows.with_hash(key).map(|(c, n)| self.row(c, n)).filter(matches));
+            let rows = (key >= start).then(|| self.rows.with_hash(key)).into_iter().flatten();
+            return Box::new(rows.map(|(c, n)| self.row(c, n)).filter(matches));
         }
         let value = |name: &String| {
             let column = self.relation.column(name)?;
@@ -130,12 +140,12 @@ impl Table {
         for index in &self.indexes {
             let values: Option<Vec<Option<&[u8]>>> = index.names().iter().map(value).collect();
             if let Some(values) = values {
-                let keys = index.find(Index::hash(values));
+                let keys = index.find(Index::hash(values), start);
                 let rows = keys.flat_map(|key| self.rows.with_hash(key)).map(|(c, n)| self.row(c, n));
                 return Box::new(rows.filter(matches));
             }
         }
-        Box::new(self.rows().filter(matches))
+        Box::new(self.rows.from(start).map(|(_, c, n)| self.row(c, n)).filter(matches))
     }
 
     /// The hash of the key, if all of it is among the wanted values.
@@ -159,21 +169,20 @@ impl Table {
     /// between two pages do not disturb the others. `Err`: not a token.
     pub fn page(&self, token: Option<&str>, limit: usize) -> Result<(Vec<Row<'_>>, Option<Token>), BadToken> {
         let (start, skip) = token.map_or(Some((0, 0)), parse_token).ok_or(BadToken)?;
-        let mut rows = Vec::new();
-        // Rows of equal hash are told apart by their number among them.
-        let (mut last, mut nth) = (start, 0_u64);
-        for (hash, cells, copies) in self.rows.from(start) {
-            nth = if hash == last { nth } else { 0 };
-            last = hash;
-            if hash > start || nth >= skip {
-                if rows.len() == limit {
-                    return Ok((rows, Some(format!("{hash:016x}.{nth:x}"))));
-                }
-                rows.push(self.row(cells, copies));
-            }
-            nth += 1;
-        }
-        Ok((rows, None))
+        let rows = self.rows.from(start).map(|(hash, cells, copies)| (hash, self.row(cells, copies)));
+        Ok(take_page(rows, start, skip, limit))
+    }
+
+    /// As [`Table::page`], of the rows that [`Table::find`] finds.
+    pub fn find_page<'a>(
+        &'a self,
+        wanted: &[(usize, Option<&[u8]>)],
+        token: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Row<'a>>, Option<Token>), BadToken> {
+        let (start, skip) = token.map_or(Some((0, 0)), parse_token).ok_or(BadToken)?;
+        let hash = |row: &Row<'a>| Rows::hash(row.layout.key_of(row.bytes));
+        Ok(take_page(self.find_from(start, wanted).map(|row| (hash(&row), row)), start, skip, limit))
     }
 
     pub(super) fn row<'a>(&'a self, cells: &'a [u8], copies: u64) -> Row<'a> {
@@ -200,6 +209,31 @@ impl OwnedRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this is not the 'next' of an earlier answer")]
 pub struct BadToken;
+
+/// The first `limit` of `rows`, which come in the order of their hash, from number `skip` of those with hash `start`; and
+/// the token of the row after them.
+fn take_page<'a>(
+    rows: impl Iterator<Item = (u64, Row<'a>)>,
+    start: u64,
+    skip: u64,
+    limit: usize,
+) -> (Vec<Row<'a>>, Option<Token>) {
+    let mut page = Vec::new();
+    // Rows of equal hash are told apart by their number among them.
+    let (mut last, mut nth) = (start, 0_u64);
+    for (hash, row) in rows {
+        nth = if hash == last { nth } else { 0 };
+        last = hash;
+        if hash > start || nth >= skip {
+            if page.len() == limit {
+                return (page, Some(format!("{hash:016x}.{nth:x}")));
+            }
+            page.push(row);
+        }
+        nth += 1;
+    }
+    (page, None)
+}
 
 /// `hash.skip`: hexadecimal.
 fn parse_token(text: &str) -> Option<(u64, u64)> {

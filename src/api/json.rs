@@ -1,0 +1,27 @@
+//! Rows as JSON objects: columns in the relation's order, values as the exact text of Postgres, or null.
+
+use serde::ser::{Error as _, SerializeMap};
+use serde::{Serialize, Serializer};
+
+use crate::model::Relation;
+use crate::sinks::standby::Row;
+
+/// `{"col":"text"|null}`.
+pub(super) struct RowJson<'a> {
+    pub relation: &'a Relation,
+    pub row: Row<'a>,
+}
+
+impl Serialize for RowJson<'_> {
+    /// Fails on text that is not UTF-8 (a database in SQL_ASCII): JSON could only carry it changed.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let cells = self.row.cells();
+        let mut map = serializer.serialize_map(Some(cells.len()))?;
+        for (column, cell) in self.relation.columns.iter().zip(cells) {
+            let text =
+                cell.map(std::str::from_utf8).transpose().map_err(|_| S::Error::custom("a value is not UTF-8"))?;
+            map.serialize_entry(&*column.name, &text)?;
+        }
+        map.end()
+    }
+}
