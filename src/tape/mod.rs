@@ -1,15 +1,42 @@
 //! The tape: a durable, ordered, checksummed log of whole transactions, in segment files of its own.
 //!
-//! Knows positions and bytes. Knows nothing of Postgres: messages are opaque.
+//! ```text
+//!  begin push commit                    sync                     next
+//!  ----------------> writer > segment ------> files, watermark ------> reader > window > format
+//!                      ^                                          ^
+//!                      '-- recover > scan (what was there before)  '-- retain (oldest first), inspect (info, verify)
+//! ```
+//!
+//! Invariant: nothing is called durable before it is fsynced, and nothing that is proven durable is ever cut. Knows
+//! positions and bytes. Knows nothing of Postgres: messages are opaque, but for the tag of those that describe tables,
+//! which a reader that starts within a segment must have.
 
+mod bodies;
+mod cursor;
+mod disk;
 mod error;
+mod fields;
+mod format;
+mod pack;
 mod reader;
+mod records;
+mod recover;
+pub mod reserve;
+mod scan;
+mod segment;
+mod transaction;
 mod types;
 mod watermark;
+mod window;
 mod writer;
 
+pub use cursor::{Cursor, CursorFile, load_checked, save_checked};
 pub use error::Error;
-pub use reader::{Entry, Messages, Reader, Transaction};
+pub use reader::{Entry, Reader};
+pub use transaction::{Messages, Transaction};
 pub use types::{Begin, Gap, Head, Intent, Kind, Origin, Proof, TapeId};
 pub use watermark::{End, Watermark};
 pub use writer::{Durable, Options, Recovered, Writer};
+
+#[cfg(test)]
+mod tests;
