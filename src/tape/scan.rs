@@ -95,11 +95,6 @@ impl Scan {
         self.intent.as_ref()
     }
 
-    /// The payload of the frame applied last, decompressed.
-    pub(crate) fn payload(&self) -> &[u8] {
-        &self.raw
-    }
-
     /// Takes the next frame. After a fault `state` is that of the last good frame.
     pub(crate) fn apply(&mut self, header: &Header, payload: &[u8]) -> Result<(), Fault> {
         self.state.chain.check(header)?;

@@ -133,7 +133,7 @@ impl Appender {
     }
 
     /// Hands the gathered frames to the system.
-    fn write(&mut self) -> Result<(), Error> {
+    pub(crate) fn write(&mut self) -> Result<(), Error> {
         let result = self.try_write();
         self.final_if_failed(result)
     }

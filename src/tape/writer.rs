@@ -386,6 +386,13 @@ impl Writer {
         Ok(())
     }
 
+    /// Hands everything to the system without a sync, as a full buffer would: a test decides what survives.
+    #[cfg(test)]
+    pub(crate) fn write_for_test(&mut self) {
+        self.append_batch().unwrap();
+        self.segment.write().unwrap();
+    }
+
     fn publish(&self, writer: u64) {
         let state = &self.segment.state;
         self.watermark.set(End {
