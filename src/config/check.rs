@@ -63,17 +63,20 @@ pub(super) fn check(raw: Raw, environment: &Environment) -> Result<Config, Refus
         return Err(refuse("data_dir", "is empty", "name a directory, as in --data-dir ./pgtape-data"));
     }
     let data_dir = PathBuf::from(&raw.data_dir);
+    let source = source(raw.source)?;
+    let standby = standby(raw.standby, &source.tables)?;
     Ok(Config {
         sinks: sinks(&raw.sinks)?,
         drain: raw.drain.0,
         postgres: address(&raw.postgres, environment)?,
-        source: source(raw.source)?,
+        source,
         tape: tape(raw.tape, &data_dir)?,
-        standby: standby(raw.standby)?,
+        standby,
         rollups: rollups(raw.rollups)?,
         http: http(&raw.http)?,
         log: log(&raw.log)?,
         data_dir,
+        built_in: false,
     })
 }
 
@@ -179,19 +182,22 @@ fn tape(raw: raw::Tape, data_dir: &Path) -> Result<Tape, Refusal> {
     })
 }
 
-fn standby(raw: raw::Standby) -> Result<Standby, Refusal> {
-    let indexes: Result<Vec<Index>, Refusal> = raw.indexes.iter().map(|text| index(text)).collect();
-    let books: Result<Vec<Book>, Refusal> = raw.books.into_iter().map(book).collect();
-    let books = books?;
+/// Indexes and books of tables that are not captured (`--tables` names fewer than the file) are left out.
+fn standby(raw: raw::Standby, tables: &[Pattern]) -> Result<Standby, Refusal> {
+    let captured = |table: &TableName| tables.iter().any(|p| p.matches(table));
+    let mut indexes: Vec<Index> = raw.indexes.iter().map(|text| index(text)).collect::<Result<_, _>>()?;
+    let mut books: Vec<Book> = raw.books.into_iter().map(book).collect::<Result<_, _>>()?;
     for (i, book) in books.iter().enumerate() {
         if books[..i].iter().any(|earlier| earlier.engine == book.engine) {
             return Err(refuse("standby.books", format!("'{}' is there twice", book.engine), "name each engine once"));
         }
     }
+    indexes.retain(|index| captured(&index.table));
+    books.retain(|book| captured(&book.table));
     Ok(Standby {
         memory_max_bytes: at_least("standby.memory_max", raw.memory_max, 1 << 20)?,
         checkpoint_every: positive("standby.checkpoint_every", raw.checkpoint_every)?.0,
-        indexes: indexes?,
+        indexes,
         books,
     })
 }

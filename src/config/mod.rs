@@ -22,6 +22,9 @@ use crate::refusal::{Kind, Refusal};
 pub use overrides::{Environment, Overrides, this_program};
 pub use units::{Bytes, Span};
 
+/// What is used when neither a file nor tables are named.
+const BUILT_IN: &str = include_str!("../../config/pgtape.toml");
+
 /// The configuration of one pgtape, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -45,6 +48,8 @@ pub struct Config {
     pub http: Http,
     /// What is said on stderr.
     pub log: Log,
+    /// Whether nobody named a file or tables, so that the tables are those of the five engines.
+    pub built_in: bool,
 }
 
 /// A consumer of the tape that can be switched on.
@@ -195,14 +200,19 @@ pub enum LogFormat {
 }
 
 impl Config {
-    /// Reads the file if one is named, lays flags and environment over it, and checks the whole.
+    /// Reads the file if one is named, lays flags and environment over it, and checks the whole. With neither a file nor
+    /// tables it is the configuration of the five engines.
     pub fn load(overrides: &Overrides, environment: &Environment) -> Result<Config, Refusal> {
-        let mut raw = match overrides.config.as_deref().filter(|path| !path.as_os_str().is_empty()) {
-            Some(path) => read(path)?,
-            None => raw::Raw::default(),
+        let tables_named = overrides.tables.as_deref().is_some_and(|list| !list.is_empty());
+        let (mut raw, built_in) = match overrides.config.as_deref().filter(|path| !path.as_os_str().is_empty()) {
+            Some(path) => (read(path)?, false),
+            None if tables_named => (raw::Raw::default(), false),
+            None => (parse(BUILT_IN, "config/pgtape.toml")?, true),
         };
         check::lay_over(&mut raw, overrides, environment)?;
-        check::check(raw, environment)
+        let mut config = check::check(raw, environment)?;
+        config.built_in = built_in;
+        Ok(config)
     }
 
     /// Reads a configuration that is built in, called `name`, with nothing laid over it.

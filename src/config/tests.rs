@@ -58,6 +58,25 @@ fn both_files_are_accepted() {
 }
 
 #[test]
+fn without_a_file_it_is_the_five_engines_unless_tables_are_named() {
+    let load = |tables: Option<&str>| {
+        let flags = Overrides { tables: tables.map(Into::into), ..Overrides::default() };
+        let config = Config::load(&flags, &Environment::default()).unwrap();
+        (config.built_in, config.source.tables.len(), config.standby.books.len(), config.rollups.names.len())
+    };
+    assert_eq!(load(None), (true, 5, 4, 5));
+    assert_eq!(load(Some("shop.*")), (false, 1, 0, 0));
+}
+
+#[test]
+fn books_and_indexes_of_tables_that_are_not_captured_are_left_out() {
+    let flags = Overrides { tables: Some("perplex.*".into()), ..Overrides::default() };
+    let config = load(FILE, &flags, &Environment::default()).unwrap();
+    assert_eq!(config.standby.books.iter().map(|b| b.engine.as_str()).collect::<Vec<_>>(), ["perplex"]);
+    assert!(config.standby.indexes.iter().all(|i| &*i.table.schema == "perplex"));
+}
+
+#[test]
 fn what_is_wrong_is_named_with_its_key() {
     let check = |text: &str, want: &str| {
         let refusal = load(text, &Overrides::default(), &Environment::default()).unwrap_err();

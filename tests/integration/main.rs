@@ -2,4 +2,5 @@
 
 mod common;
 
+mod cli_bad_input;
 mod sandbox;

@@ -21,7 +21,8 @@ pub(super) async fn examine(session: &Session, config: &Config, tables: &Tables)
     let row = session.query_one("SELECT to_regclass('pgtape.sink_position') IS NOT NULL", &[]).await?;
     if !row.get::<_, bool>(0) && !config.rollups.names.is_empty() {
         let message = "schema pgtape is missing: roll-ups have nowhere to keep their position";
-        checks.push(Check::finding("schema_pgtape", message, "-- run: pgtape migrate up"));
+        let check = if config.built_in { Check::advice } else { Check::finding };
+        checks.push(check("schema_pgtape", message.to_owned(), "-- run: pgtape migrate up".to_owned()));
     }
     Ok(checks)
 }
