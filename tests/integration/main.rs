@@ -3,4 +3,8 @@
 mod common;
 
 mod cli_bad_input;
+mod events_aether;
+mod events_worker;
+mod migrations;
+mod rollup_sql;
 mod sandbox;

@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS worker.orders (
 );
 CREATE INDEX IF NOT EXISTS orders_created ON worker.orders (created_at DESC);
 CREATE INDEX IF NOT EXISTS orders_live ON worker.orders (status) WHERE status IN ('OPEN', 'PENDING');
+CREATE INDEX IF NOT EXISTS orders_partly_filled ON worker.orders (status) WHERE status = 'PARTIALLY_FILLED';
 ALTER TABLE worker.orders REPLICA IDENTITY FULL;
 
 -- The order that has the key. Volatile, so that it looks with a snapshot of its own: a statement that waited for another

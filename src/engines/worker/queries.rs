@@ -40,7 +40,7 @@ pub struct OpenOrder {
     pub quantity_base: i64,
     /// Quote units.
     pub price_quote: Option<i64>,
-    /// PENDING or OPEN.
+    /// PENDING, OPEN or PARTIALLY_FILLED.
     pub status: String,
     /// The exchange's id, once known.
     pub exchange_order_id: Option<String>,
@@ -74,7 +74,7 @@ pub struct PastFill {
 }
 
 impl Ledger {
-    /// Orders that are PENDING or OPEN, oldest first: what a bot that starts has to ask the exchanges about.
+    /// Orders that have not ended, oldest first: what a bot that starts has to ask the exchanges about.
     pub async fn open_orders(&self) -> Result<Vec<OpenOrder>, Error> {
         let rows = self.store.read(&OPEN_ORDERS, &[]).await?;
         let order = |row: &Row| {

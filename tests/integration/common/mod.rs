@@ -2,6 +2,8 @@
 //! shared server comes from. Tests that stop, crash or slow down a server start their own [`PrivatePostgres`]; so do
 //! tests that hold transactions open, because making a slot waits for every open transaction of the whole server.
 
+pub mod engines;
+
 use std::sync::{Arc, LazyLock};
 
 use pgtape::sandbox::{Database, Options, Place, PrivatePostgres, Shared};
