@@ -1,0 +1,76 @@
+//! Writers that commit random transactions until told to stop, through crashes of the server.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use pgtape::pg::{self, Address, Purpose, SqlState};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+/// The dice of a writer.
+pub type Dice = ChaCha8Rng;
+
+/// Between two attempts to reach a server that is down.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Refusals that concurrent random writers earn by themselves; the transaction is rolled back, and that is all.
+const HARMLESS: [SqlState; 4] = [
+    SqlState::UNIQUE_VIOLATION,
+    SqlState::T_R_DEADLOCK_DETECTED,
+    SqlState::T_R_SERIALIZATION_FAILURE,
+    SqlState::LOCK_NOT_AVAILABLE,
+];
+
+/// Running writers.
+pub struct Load {
+    stop: Arc<AtomicBool>,
+    writers: Vec<JoinHandle<u64>>,
+}
+
+impl Load {
+    /// Starts `writers` writers; each commits what `next` makes of its dice, one batch of statements a transaction.
+    pub fn start(url: &str, seed: u64, writers: u64, next: fn(&mut Dice) -> String) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let start = |writer| {
+            let (url, stop, dice) = (url.to_owned(), Arc::clone(&stop), Dice::seed_from_u64(seed ^ (writer << 32)));
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(write(&url, &stop, dice, next))
+            })
+        };
+        let writers = (0..writers).map(start).collect();
+        Self { stop, writers }
+    }
+
+    /// Stops the writers; returns how many transactions they committed.
+    pub fn finish(self) -> u64 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.writers.into_iter().map(|writer| writer.join().expect("a writer panicked, see above")).sum()
+    }
+}
+
+async fn write(url: &str, stop: &AtomicBool, mut dice: Dice, next: fn(&mut Dice) -> String) -> u64 {
+    let address: Address = url.parse().unwrap();
+    let mut committed = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let Ok(session) = pg::connect(&address, Purpose::Engine).await else {
+            tokio::time::sleep(RECONNECT_PAUSE).await;
+            continue;
+        };
+        while !stop.load(Ordering::Relaxed) {
+            let sql = next(&mut dice);
+            // Several statements in one simple query are one transaction.
+            match session.batch_execute(&sql).await.map_err(pg::Error::from) {
+                Ok(()) => committed += 1,
+                Err(error) if error.code().is_some_and(|code| HARMLESS.contains(code)) => {
+                    let _ = session.batch_execute("ROLLBACK").await; // The batch may have begun a transaction itself.
+                }
+                Err(error) if error.is_retryable() => break,
+                Err(error) => panic!("{error}: {sql}"),
+            }
+        }
+    }
+    committed
+}

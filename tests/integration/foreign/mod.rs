@@ -1,0 +1,146 @@
+//! A database that is none of the five goes through the whole service, with kills and schema changes.
+
+mod load;
+mod types;
+
+use std::time::Duration;
+
+use pgtape::sandbox::PrivatePostgres;
+use rand::{Rng, SeedableRng};
+use serde_json::Value;
+
+use crate::common::load::{Dice, Load};
+use crate::common::{assert_verified, rows_of, seed, server, service};
+
+const SCHEMA: &str = include_str!("schema.sql");
+const TABLES: &str = "shop.*,Wein & Käse.*";
+/// A recovery of so little takes far less.
+const READY: Duration = Duration::from_secs(60);
+
+/// What happens to the tables while the load runs and the service is killed in between.
+const CHANGES: &[&str] = &[
+    "ALTER TABLE shop.composite ADD COLUMN extra text",
+    "ALTER TABLE shop.composite ADD COLUMN \"Extra default\" numeric DEFAULT 1.50; UPDATE shop.composite SET extra = 'x'",
+    "ALTER TABLE shop.composite RENAME COLUMN extra TO \"Extra Renamed\"",
+    "ALTER TABLE shop.no_key ADD COLUMN added int DEFAULT 5",
+    "ALTER TABLE shop.composite DROP COLUMN \"Extra Renamed\"",
+    "ALTER TABLE shop.keyed_full ALTER COLUMN small TYPE bigint",
+    "ALTER TABLE shop.by_index ADD COLUMN made uuid DEFAULT gen_random_uuid()",
+    "ALTER TYPE shop.mood ADD VALUE 'new'",
+    "TRUNCATE shop.generated, shop.toasted",
+    "VACUUM FULL shop.every_type",
+    "TRUNCATE shop.events",
+    "ALTER TABLE shop.toasted DROP COLUMN small, ADD COLUMN small int DEFAULT 3",
+];
+
+/// Started with some rows in every table, so that the first copy has work.
+fn foreign_server(dice: &mut Dice) -> PrivatePostgres {
+    let server = server(&[]);
+    server.psql(SCHEMA).unwrap();
+    server.psql(&types::create_table()).unwrap();
+    for _ in 0..300 {
+        // A harmless refusal (a key that is there) is not an error here either.
+        let _ = server.psql(&load::transaction(dice));
+    }
+    server
+}
+
+#[test]
+fn every_type_is_carried_as_its_text() {
+    let server = foreign_server(&mut Dice::seed_from_u64(1));
+    let directory = tempfile::tempdir().unwrap();
+    let mut service = service(&server.url(), &directory, TABLES);
+    service.wait_ready(READY).unwrap();
+    // Each value once through the stream: the copy had its turn.
+    let most = types::TYPES.iter().map(|(_, values)| values.len()).max().unwrap_or_default();
+    for round in 0..most {
+        let value = |(index, (name, values)): (usize, &(&str, &[&str]))| {
+            let text = values[round % values.len()].replace('\\', "\\\\").replace('\'', "\\'");
+            format!("{} = E'{text}'::{name}", types::column(index))
+        };
+        let values: Vec<String> = types::TYPES.iter().enumerate().map(value).collect();
+        let id = 2000 + round;
+        server.psql(&format!("INSERT INTO shop.every_type (id) VALUES ({id})")).unwrap();
+        server.psql(&format!("UPDATE shop.every_type SET {} WHERE id = {id}", values.join(", "))).unwrap();
+    }
+    assert_same(&server, &service, "shop.every_type", "shop.every_type");
+    assert_verified(&service);
+}
+
+#[test]
+fn a_foreign_database_goes_through_with_kills_and_schema_changes() {
+    let seed = seed();
+    let mut dice = Dice::seed_from_u64(seed);
+    let server = foreign_server(&mut dice);
+    let directory = tempfile::tempdir().unwrap();
+    let mut service = service(&server.url(), &directory, TABLES);
+    service.wait_ready(READY).unwrap();
+    assert_verified(&service);
+
+    let load = Load::start(&server.url(), seed, 2, load::transaction);
+    for changes in CHANGES.chunks(2) {
+        for change in changes {
+            apply(&server, change);
+        }
+        std::thread::sleep(Duration::from_millis(dice.random_range(50..500))); // When the blow falls is chance.
+        service.kill9().unwrap();
+        service.start_again().unwrap();
+        service.wait_ready(READY).unwrap();
+    }
+    assert!(load.finish() > 0);
+    server.psql(&load::touch_all()).unwrap();
+
+    let report = assert_verified(&service);
+    assert_eq!(report["tables"].as_array().map(Vec::len), Some(10), "{report}");
+    for (sql, name) in [
+        ("shop.every_type", "shop.every_type"),
+        ("shop.composite", "shop.composite"),
+        ("shop.\"a,b\"", "shop.a,b"),
+        ("shop.no_key", "shop.no_key"),
+        ("shop.events", "shop.events"),
+        ("\"Wein & Käse\".\"naïve.table \"\"quoted\"\" 表\"", "Wein & Käse.naïve.table \"quoted\" 表"),
+    ] {
+        assert_same(&server, &service, sql, name);
+    }
+}
+
+/// Changes the schema; again when the load made a deadlock of it.
+fn apply(server: &PrivatePostgres, change: &str) {
+    let alone = change.starts_with("VACUUM");
+    let sql = if alone { change.to_owned() } else { format!("BEGIN; {change}; COMMIT") };
+    while let Err(error) = server.psql(&sql) {
+        assert!(error.to_string().contains("deadlock detected"), "{change}: {error}");
+    }
+}
+
+/// Holds the rows over HTTP against the table, value by value, without `verify`'s help.
+fn assert_same(server: &PrivatePostgres, service: &pgtape::sandbox::ServiceProcess, sql: &str, name: &str) {
+    let columns = server.psql(&format!(
+        "SELECT string_agg(format('%L, %I::text', attname, attname), ', ') FROM pg_attribute
+          WHERE attrelid = {}::regclass AND attnum > 0 AND NOT attisdropped",
+        format_args!("'{}'", sql.replace('\'', "''"))
+    ));
+    let settings = "SET timezone = 'UTC'; SET extra_float_digits = 3; SET intervalstyle = 'postgres'; SET lc_monetary = 'C';";
+    // More than 100 arguments are too many for one call.
+    let columns = columns.unwrap();
+    let parts: Vec<String> = split_pairs(&columns).map(|part| format!("jsonb_build_object({part})")).collect();
+    let rows = server.psql(&format!("{settings} SELECT ({})::text FROM {sql}", parts.join(" || "))).unwrap();
+    let mut wanted: Vec<Value> = rows.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut found = rows_of(service, name, &server.psql("SELECT pg_current_wal_insert_lsn()").unwrap());
+    let key = |row: &Value| row.to_string();
+    wanted.iter_mut().chain(&mut found).for_each(Value::sort_all_objects);
+    wanted.sort_by_key(key);
+    found.sort_by_key(key);
+    assert_eq!(wanted.len(), found.len(), "rows of {name}");
+    for (wanted, found) in wanted.iter().zip(&found) {
+        assert_eq!(wanted, found, "a row of {name}");
+    }
+}
+
+/// At most 40 pairs of `'name', value` a part.
+fn split_pairs(columns: &str) -> impl Iterator<Item = String> + '_ {
+    let pairs: Vec<&str> = columns.split_inclusive("::text, ").collect();
+    let parts: Vec<String> =
+        pairs.chunks(40).map(|part| part.concat().trim_end_matches(", ").to_owned()).collect();
+    parts.into_iter()
+}
