@@ -7,4 +7,5 @@ mod events_aether;
 mod events_worker;
 mod migrations;
 mod rollup_sql;
+mod foreign;
 mod sandbox;

@@ -37,11 +37,21 @@ impl Load {
             let (url, stop, dice) = (url.to_owned(), Arc::clone(&stop), Dice::seed_from_u64(seed ^ (writer << 32)));
             std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                runtime.block_on(write(&url, &stop, dice, next))
+                runtime.block_on(write(&url, &stop, dice, next, u64::MAX))
             })
         };
         let writers = (0..writers).map(start).collect();
         Self { stop, writers }
+    }
+
+    /// Tries this many transactions, and returns when they are done.
+    pub fn run(url: &str, seed: u64, transactions: u64, next: fn(&mut Dice) -> String) {
+        let (stop, dice) = (AtomicBool::new(false), Dice::seed_from_u64(seed));
+        let run = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(write(url, &stop, dice, next, transactions));
+        };
+        std::thread::scope(|scope| scope.spawn(run).join().expect("the writer panicked, see above"));
     }
 
     /// Stops the writers; returns how many transactions they committed.
@@ -51,15 +61,17 @@ impl Load {
     }
 }
 
-async fn write(url: &str, stop: &AtomicBool, mut dice: Dice, next: fn(&mut Dice) -> String) -> u64 {
+/// Commits until told to stop or `most` transactions were tried; returns how many were committed.
+async fn write(url: &str, stop: &AtomicBool, mut dice: Dice, next: fn(&mut Dice) -> String, most: u64) -> u64 {
     let address: Address = url.parse().unwrap();
-    let mut committed = 0;
-    while !stop.load(Ordering::Relaxed) {
+    let (mut tried, mut committed) = (0, 0);
+    while !stop.load(Ordering::Relaxed) && tried < most {
         let Ok(session) = pg::connect(&address, Purpose::Engine).await else {
             tokio::time::sleep(RECONNECT_PAUSE).await;
             continue;
         };
-        while !stop.load(Ordering::Relaxed) {
+        while !stop.load(Ordering::Relaxed) && tried < most {
+            tried += 1;
             let sql = next(&mut dice);
             // Several statements in one simple query are one transaction.
             match session.batch_execute(&sql).await.map_err(pg::Error::from) {
