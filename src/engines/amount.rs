@@ -76,6 +76,67 @@ macro_rules! from_integer {
 }
 from_integer!(i64, u64, i128, u128);
 
+/// An amount that a `NUMERIC(PRECISION, SCALE)` column keeps exactly. (Postgres rounds further decimals without a word.)
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Amount", into = "Amount")]
+pub struct Numeric<const PRECISION: usize, const SCALE: usize>(Amount);
+
+/// The amount has more digits than its column keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the amount has more digits than NUMERIC({precision},{scale}) keeps; round it where that is decided")]
+pub struct Inexact {
+    precision: usize,
+    scale: usize,
+}
+
+impl<const PRECISION: usize, const SCALE: usize> TryFrom<Amount> for Numeric<PRECISION, SCALE> {
+    type Error = Inexact;
+
+    fn try_from(amount: Amount) -> Result<Self, Inexact> {
+        let unsigned = amount.0.trim_start_matches('-');
+        let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+        let whole_digits = whole.trim_start_matches('0').len();
+        let fraction_digits = fraction.trim_end_matches('0').len();
+        let exact = fraction_digits <= SCALE && whole_digits <= PRECISION - SCALE;
+        if exact { Ok(Self(amount)) } else { Err(Inexact { precision: PRECISION, scale: SCALE }) }
+    }
+}
+
+impl<const PRECISION: usize, const SCALE: usize> From<Numeric<PRECISION, SCALE>> for Amount {
+    fn from(numeric: Numeric<PRECISION, SCALE>) -> Amount {
+        numeric.0
+    }
+}
+
+impl<const PRECISION: usize, const SCALE: usize> Numeric<PRECISION, SCALE> {
+    /// As the column prints it: all decimals of the scale.
+    #[must_use]
+    pub fn column_text(&self) -> String {
+        let (sign, unsigned) = self.0.0.strip_prefix('-').map_or(("", self.0.as_str()), |rest| ("-", rest));
+        let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+        let whole = whole.trim_start_matches('0');
+        let whole = if whole.is_empty() { "0" } else { whole };
+        let fraction = fraction.trim_end_matches('0');
+        if SCALE == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction:0<SCALE$}") }
+    }
+}
+
+impl<const PRECISION: usize, const SCALE: usize> ToSql for Numeric<PRECISION, SCALE> {
+    fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        self.0.to_sql(ty, out)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        Amount::accepts(ty)
+    }
+
+    fn encode_format(&self, ty: &Type) -> Format {
+        self.0.encode_format(ty)
+    }
+
+    to_sql_checked!();
+}
+
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -114,5 +175,19 @@ mod tests {
             assert_eq!(bad.parse::<Amount>(), Err(NotAnAmount), "{bad} was taken");
         }
         assert_eq!("1".repeat(AMOUNT_BYTES_MAX + 1).parse::<Amount>(), Err(NotAnAmount));
+    }
+
+    #[test]
+    fn a_numeric_keeps_every_digit_or_refuses() {
+        let check = |text: &str, want: Option<&str>| {
+            let got = Numeric::<6, 2>::try_from(text.parse::<Amount>().unwrap()).ok().map(|n| n.column_text());
+            assert_eq!(got.as_deref(), want, "{text}");
+        };
+        check("1", Some("1.00"));
+        check("-0001.2300", Some("-1.23"));
+        check("0.5", Some("0.50"));
+        check("9999.99", Some("9999.99"));
+        check("10000", None);
+        check("0.001", None);
     }
 }

@@ -26,8 +26,8 @@ pub enum Error {
         /// The primary message.
         message: String,
     },
-    /// The row was changed by somebody else since it was read (optimistic lock): read again and decide again.
-    #[error("{op}: the row is no longer at the version that was read; read it again")]
+    /// The rows are not (any more) as the event needs them: nothing was written. Read again and decide again.
+    #[error("{op}: the rows are not as the event needs them, nothing was written; read them and decide again")]
     Conflict {
         /// The event, as `schema.event`.
         op: &'static str,

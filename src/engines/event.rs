@@ -1,7 +1,8 @@
 //! An event: its name and the SQL file that commits it.
 
 /// A business event. `sql` is one statement with parameters `$1..`, each with an explicit cast, and answers one row whose
-/// first column is `applied`: true when this call changed something, false when an earlier attempt had done so already.
+/// first column is `applied`: true when this call changed something. A second column `known`, if there is one, is true when
+/// the event stands, by this call or an earlier attempt; false means that it was refused and nothing was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event {
     /// `schema.event`, as metrics and errors show it.

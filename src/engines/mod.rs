@@ -11,17 +11,22 @@ pub mod aether;
 mod amount;
 mod error;
 mod event;
+pub mod meltica;
 pub mod metrics;
 pub mod migrate;
+pub mod openmatch;
+pub mod perplex;
 pub mod pool;
 pub mod retry;
+mod side;
 mod store;
 pub mod worker;
 
-pub use amount::{Amount, NotAnAmount};
+pub use amount::{Amount, Inexact, NotAnAmount, Numeric};
 pub use error::Error;
 pub use event::Event;
-pub use store::{Committed, Options, Params, Store};
+pub use side::Side;
+pub use store::{Committed, Options, Params, Store, Written};
 
 use std::fmt;
 use std::str::FromStr;

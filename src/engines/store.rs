@@ -57,6 +57,21 @@ pub struct Committed {
     pub attempts: u32,
 }
 
+/// What most writers answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// See [`Committed::applied`].
+    pub applied: bool,
+    /// See [`Committed::lsn`].
+    pub lsn: Lsn,
+}
+
+impl From<Committed> for Written {
+    fn from(committed: Committed) -> Self {
+        Self { applied: committed.applied, lsn: committed.lsn }
+    }
+}
+
 /// A database as an engine's writer sees it. Cheap to clone; clones share the pool.
 #[derive(Clone)]
 pub struct Store {
@@ -90,11 +105,7 @@ impl Store {
     pub async fn write(&self, event: &Event, params: Params<'_>) -> Result<Committed, Error> {
         self.observer.started(event.name);
         let begun = Instant::now();
-        let result = self.repeat(event, params).await.map(|(mut rows, lsn, attempts)| {
-            assert_eq!(rows.len(), 1, "{} answers one row", event.name);
-            let row = rows.remove(0);
-            Committed { applied: row.get(0), row, lsn, attempts }
-        });
+        let result = self.commit(event, params).await;
         let outcome = match &result {
             Ok(committed) if committed.applied => Outcome::Applied,
             Ok(_) => Outcome::Repeated,
@@ -115,6 +126,23 @@ impl Store {
     /// Takes no more events, waits (bounded) for those under way, closes the connections.
     pub async fn drain(&self) -> bool {
         self.pool.drain().await
+    }
+
+    /// Asks until the event is known to stand, or known to be refused.
+    async fn commit(&self, event: &Event, params: Params<'_>) -> Result<Committed, Error> {
+        let mut committed = self.answer(event, params).await?;
+        if !stands(&committed.row) && committed.attempts > 1 {
+            // The repeat may have waited for the attempt whose answer was lost, and does not see what it waited for.
+            committed = self.answer(event, params).await?;
+        }
+        if stands(&committed.row) { Ok(committed) } else { Err(Error::Conflict { op: event.name }) }
+    }
+
+    async fn answer(&self, event: &Event, params: Params<'_>) -> Result<Committed, Error> {
+        let (mut rows, lsn, attempts) = self.repeat(event, params).await?;
+        assert_eq!(rows.len(), 1, "{} answers one row", event.name);
+        let row = rows.remove(0);
+        Ok(Committed { applied: row.get("applied"), row, lsn, attempts })
     }
 
     async fn repeat(&self, event: &Event, params: Params<'_>) -> Result<(Vec<Row>, Lsn, u32), Error> {
@@ -161,6 +189,11 @@ impl Store {
         }
         Ok(Ok((rows?, lsn?)))
     }
+}
+
+/// Whether the event stands; an event without a column `known` always does.
+fn stands(row: &Row) -> bool {
+    !row.columns().iter().any(|column| column.name() == "known") || row.get("known")
 }
 
 fn read_lsn(row: &Row) -> Result<Lsn, pg::Error> {
