@@ -82,6 +82,11 @@ pub trait Actor: Send {
     /// Rebuilds the open state from rows of its tables. Other actors' and other seeds' rows may be among them.
     fn restore(&mut self, rows: &Rows) -> Result<(), String>;
 
+    /// Asks the server for what rows do not tell (ids it assigned). After [`Actor::restore`], before the first decision.
+    fn prepare(&mut self, _store: &Store) -> impl Future<Output = Result<(), Error>> + Send {
+        async { Ok(()) }
+    }
+
     /// Decides the next event from state, dice and moment alone: no clock, no other chance, no map of random order.
     fn decide(&self, moment: Moment, dice: &mut super::Dice) -> Self::Event;
 
@@ -94,6 +99,12 @@ pub trait Actor: Send {
 
     /// Folds the acknowledged event into the state.
     fn fold(&mut self, event: &Self::Event);
+}
+
+/// A value that is there.
+#[must_use]
+pub fn text(value: impl ToString) -> Option<String> {
+    Some(value.to_string())
 }
 
 /// An image from column names and texts.

@@ -92,7 +92,22 @@ async fn restore<A: Actor>(actor: &mut A, record: &Record, course: &Course) -> R
         }
     };
     actor.restore(&rows).map_err(|why| Error::Standby { actor: state.name.clone(), finding: why })?;
-    Ok(true)
+    prepare(actor, course).await
+}
+
+/// Lets the actor ask the server for what rows do not tell, through restarts of the server. False when cancelled.
+async fn prepare<A: Actor>(actor: &mut A, course: &Course) -> Result<bool, Error> {
+    loop {
+        let result = tokio::select! {
+            () = course.cancel.cancelled() => return Ok(false),
+            result = actor.prepare(&course.store) => result,
+        };
+        match result {
+            Ok(()) => return Ok(true),
+            Err(error) if error.may_be_repeated() => tracing::warn!(%error, "asking again"),
+            Err(source) => return Err(Error::Write { actor: actor.name(), source }),
+        }
+    }
 }
 
 /// Commits the event, through restarts of the server. `None` when cancelled: the event stays in flight.

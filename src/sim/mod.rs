@@ -17,10 +17,15 @@ mod actor;
 pub mod check;
 mod dice;
 mod drive;
+mod meltica;
+mod openmatch;
+mod perplex;
 pub mod record;
 mod rehydrate;
 mod run;
+mod world;
 
-pub use actor::{Actor, Effect, Image, Moment, Rows, image, jsonb_text, timestamp_text};
+pub use actor::{Actor, Effect, Image, Moment, Rows, image, jsonb_text, text, timestamp_text};
 pub use dice::Dice;
 pub use run::{ActorReport, Error, Report, SimSettings, run};
+pub use world::{World, column, fixed, units};

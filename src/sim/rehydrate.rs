@@ -28,9 +28,18 @@ const ATTEMPTS_MAX: u32 = 300;
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Line {
-    Row { table: String, row: Image },
-    End { end: bool, rows: u64 },
-    Head { position: String },
+    Row {
+        table: String,
+        row: Image,
+    },
+    End {
+        end: bool,
+        rows: u64,
+    },
+    Head {
+        #[serde(rename = "position")]
+        _position: String,
+    },
 }
 
 /// The rows of `tables` at one commit at or past `min_lsn`. Tries again while the service is down or behind; `None` when

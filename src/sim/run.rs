@@ -11,6 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::actor::Actor;
 use super::drive::{Course, drive};
+use super::meltica::Meltica;
+use super::openmatch::Openmatch;
+use super::perplex::Perplex;
 use super::record::{self, Clock};
 use crate::engines::{self, Name, Options, Store};
 use crate::pg::Address;
@@ -140,17 +143,21 @@ struct Company<'a> {
 impl Company<'_> {
     /// Starts the actors of an engine.
     fn hire(&mut self, engine: Name) -> Result<(), Error> {
+        let seed = self.settings.seed;
         match engine {
-            Name::Perplex | Name::Openmatch | Name::Meltica | Name::Aether | Name::Worker => {
+            Name::Perplex => self.start(Perplex::new(seed), 1),
+            Name::Openmatch => self.start(Openmatch::new(seed), 1),
+            Name::Meltica => self.start(Meltica::new(seed), 1),
+            Name::Aether | Name::Worker => {
                 let what = format!("{engine} is not simulated yet");
                 return Err(Refusal::new(Kind::Usage, what, "choose other --engines").into());
             }
         }
+        Ok(())
     }
 
     /// Starts one of the `share` actors among which the engine's rate is divided. It gets a thread and a runtime of its
     /// own, so that it may sync its record without holding up the others.
-    #[allow(dead_code)]
     fn start<A: Actor + 'static>(&mut self, actor: A, share: u32) {
         let settings = self.settings.clone();
         let cancel = self.cancel.clone();

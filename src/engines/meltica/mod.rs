@@ -10,9 +10,7 @@ mod types;
 
 pub use purge::{purge_balances, purge_outbox};
 pub use read::{Claimed, OutboxLease, ProviderRow, Reader, RouteRow};
-pub use types::{
-    Amount, Balance, Execution, Order, OrderState, Provider, Route, Saved, StateChange, Strategy,
-};
+pub use types::{Amount, Balance, Execution, Order, OrderState, Provider, Route, Saved, StateChange, Strategy};
 
 use jiff::Timestamp;
 use postgres_types::ToSql;

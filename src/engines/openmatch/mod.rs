@@ -104,14 +104,8 @@ impl Writer {
     /// A balance changes by an amount.
     pub async fn balance_updated(&self, change: &BalanceChange) -> Result<Written, Error> {
         let transfer = &change.transfer;
-        let params: [&(dyn ToSql + Sync); 6] = [
-            &change.event_id,
-            &transfer.user_id,
-            &transfer.asset,
-            &transfer.available,
-            &transfer.frozen,
-            &change.at,
-        ];
+        let params: [&(dyn ToSql + Sync); 6] =
+            [&change.event_id, &transfer.user_id, &transfer.asset, &transfer.available, &transfer.frozen, &change.at];
         self.store.write(&BALANCE_UPDATED, &params).await.map(Written::from)
     }
 
