@@ -166,6 +166,15 @@ impl ServiceProcess {
         self.process.start_again(run(&self.service))
     }
 
+    /// Starts it again in another way, killing the one that runs.
+    ///
+    /// # Errors
+    /// The program cannot be started.
+    pub fn start_as(&mut self, service: Service) -> Result<(), Error> {
+        self.service = service;
+        self.start_again()
+    }
+
     /// Asks it to end with SIGTERM; `None` when it had ended before.
     ///
     /// # Errors

@@ -3,9 +3,10 @@
 mod common;
 
 mod cli_bad_input;
+mod crash;
 mod events_aether;
 mod events_worker;
+mod foreign;
 mod migrations;
 mod rollup_sql;
-mod foreign;
 mod sandbox;
