@@ -25,7 +25,7 @@ impl Output {
     pub(super) fn result(self, object: &impl Serialize, text: impl FnOnce() -> String) {
         if self.json {
             match serde_json::to_string(object) {
-                Ok(line) => self.print(&line),
+                Ok(line) => drop(self.print(&line)),
                 Err(error) => self.aside(&format!("the result cannot be written as JSON: {error}")),
             }
         } else {
@@ -33,10 +33,9 @@ impl Output {
         }
     }
 
-    /// A line of a result that is a stream of lines.
-    pub(super) fn print(self, line: &str) {
-        // A reader that has gone away (`| head`) is not our error.
-        let _ = writeln!(std::io::stdout().lock(), "{line}");
+    /// A line of a result that is a stream of lines. False when the reader has gone away (`| head`): not our error.
+    pub(super) fn print(self, line: &str) -> bool {
+        writeln!(std::io::stdout().lock(), "{line}").is_ok()
     }
 
     /// Something a person should read that is not the result.

@@ -3,7 +3,7 @@
 use super::Context;
 use super::consent::{Consent, Terminal, tell};
 use crate::ops::{self, slot};
-use crate::refusal::{Kind, Refusal};
+use crate::refusal::Refusal;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Verb {
@@ -30,8 +30,9 @@ pub(super) async fn run(verb: Verb, context: &Context) -> Result<(), Refusal> {
             Ok(())
         }
         Verb::Reset(consent) => {
-            let _ = consent.terms();
-            Err(Refusal::new(Kind::Usage, "slot reset is not written yet", ""))
+            let command = slot::Reset { config };
+            tell(&ops::perform(&command, &consent.terms(), &Terminal(context.out), config).await?, context.out);
+            Ok(())
         }
     }
 }

@@ -1,7 +1,8 @@
 //! `pgtape tape`: look at the log. Needs no server and no running service, and disturbs neither.
 
-use super::Context;
-use crate::refusal::{Kind, Refusal};
+use super::{Context, blocking};
+use crate::ops::{tape, when};
+use crate::refusal::Refusal;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Verb {
@@ -30,10 +31,28 @@ pub(super) struct Cat {
 }
 
 pub(super) async fn run(verb: Verb, context: &Context) -> Result<(), Refusal> {
-    let _ = context.out.is_json();
-    match verb {
-        Verb::Info | Verb::Verify => {}
-        Verb::Cat(cat) => drop((cat.from, cat.to, cat.limit, cat.heads)),
-    }
-    Err(Refusal::new(Kind::Usage, "tape is not written yet", ""))
+    let (dir, out) = (context.config.tape.dir.clone(), context.out);
+    blocking(move || {
+        match verb {
+            Verb::Info => {
+                let info = tape::info(&dir)?;
+                out.result(&info, || info.to_string());
+            }
+            Verb::Verify => {
+                let verified = tape::verify(&dir)?;
+                out.result(&verified, || verified.to_string());
+            }
+            Verb::Cat(cat) => {
+                let position = |text: Option<String>| text.map(|text| when::position(&dir, &text)).transpose();
+                let (after, to) = (position(cat.from)?, position(cat.to)?);
+                let range = tape::Range { after, to, limit: cat.limit, heads: cat.heads };
+                let totals = tape::cat(&dir, range, |line| out.print(&line.to_string()))?;
+                if out.is_json() {
+                    out.result(&totals, String::new);
+                }
+            }
+        }
+        Ok(())
+    })
+    .await
 }

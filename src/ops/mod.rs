@@ -5,7 +5,9 @@
 
 pub mod doctor;
 pub mod slot;
+pub mod tape;
 pub mod uninstall;
+pub mod when;
 
 mod log;
 mod perform;

@@ -9,6 +9,7 @@ use super::{Command, Plan};
 use crate::config::Config;
 use crate::pg::{self, Purpose, Session};
 use crate::refusal::{Kind, Refusal};
+use crate::tape;
 
 /// What the server knows of the slot.
 #[derive(Debug, Clone, Serialize)]
@@ -147,5 +148,96 @@ pub(super) async fn drop_slot(config: &Config) -> Result<(), Refusal> {
             }
             Err(error.into_refusal(doing))
         }
+    }
+}
+
+/// `pgtape slot reset`: the next start takes everything anew, under a new epoch.
+///
+/// It notes on the tape that a copy is due, which is how a copy that was cut short looks: the next start drops the slot
+/// and begins the copy again.
+pub struct Reset<'a> {
+    /// Names the server, the slot and the tape.
+    pub config: &'a Config,
+}
+
+impl Reset<'_> {
+    /// What the tape holds; `None` where there is no tape yet.
+    fn tape(&self) -> Result<Option<tape::Info>, Refusal> {
+        if !self.config.tape.dir.exists() {
+            return Ok(None);
+        }
+        tape::info(&self.config.tape.dir).map(Some).map_err(tape::Error::into_refusal)
+    }
+}
+
+impl Command for Reset<'_> {
+    async fn plan(&self) -> Result<Plan, Refusal> {
+        let facts = show(self.config).await?;
+        let facts = if facts.exists { idle(facts)? } else { facts };
+        let mut steps = Vec::new();
+        let mut consequences = Vec::new();
+        let mut detail = json!({"slot": facts});
+        if let Some(tape) = self.tape()? {
+            let epoch = tape.epoch + 1;
+            steps.push(format!("note on the tape that epoch {epoch} begins with a new copy of every table"));
+            consequences.push(format!(
+                "what was committed after {} and before the new copy is on the tape only by its result, not change by change",
+                tape.newest
+            ));
+            consequences.push("the standby, and every roll-up, is replaced by what the copy brings".into());
+            detail["tape"] = json!({"epoch": tape.epoch, "end": tape.newest});
+        }
+        if facts.exists {
+            steps.push(format!("drop slot {} on {}", facts.slot, self.config.address()?));
+        }
+        steps.push("leave the rest to the next `pgtape run`".into());
+        Ok(Plan { command: "slot reset".into(), steps, consequences, detail })
+    }
+
+    async fn apply(&self, _plan: &Plan) -> Result<(), Refusal> {
+        if let Some(tape) = self.tape()? {
+            note_copy(self.config, &tape)?;
+        }
+        if show(self.config).await?.exists {
+            drop_slot(self.config).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Notes on the tape, durably, that a copy is due. Refuses while another process writes the tape.
+fn note_copy(config: &Config, info: &tape::Info) -> Result<(), Refusal> {
+    let note = || {
+        let options = tape::Options { reserve_bytes: config.tape.reserve_bytes, ..tape::Options::default() };
+        let (mut writer, recovered) =
+            tape::Writer::open(&config.tape.dir, options, info.origin.clone(), &tape::Proof::NONE)?;
+        let slot = config.source.slot.clone();
+        writer.intent(tape::Intent { slot, epoch: recovered.epoch + 1, tables: Vec::new() })?;
+        writer.sync().map(|_durable| ())
+    };
+    note().map_err(tape::Error::into_refusal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Environment, Overrides};
+    use crate::tape::{Options, Origin, Proof, Writer};
+
+    #[test]
+    fn the_next_start_sees_that_a_copy_is_due() {
+        let dir = tempfile::tempdir().unwrap();
+        let flags = Overrides { data_dir: Some(dir.path().to_owned()), ..Overrides::default() };
+        let config = Config::load(&flags, &Environment::default()).unwrap();
+        let origin = Origin { system_id: 1, timeline: 1, database_oid: 1, fingerprint: 1, slot: "pgtape".into() };
+        let open = || Writer::open(&config.tape.dir, Options::default(), origin.clone(), &Proof::NONE);
+        let (mut writer, _) = open().unwrap();
+        writer.sync().unwrap();
+        let locked = note_copy(&config, &tape::info(&config.tape.dir).unwrap()).unwrap_err();
+        assert_eq!(locked.kind, Kind::Locked, "{locked}");
+        drop(writer);
+        note_copy(&config, &tape::info(&config.tape.dir).unwrap()).unwrap();
+        let (_writer, recovered) = open().unwrap();
+        assert_eq!(recovered.copy_pending.map(|intent| (intent.slot, intent.epoch)), Some(("pgtape".into(), 1)));
     }
 }
