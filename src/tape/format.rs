@@ -279,46 +279,6 @@ fn u64_at(bytes: &[u8; HEADER_BYTES], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"))
 }
 
-/// What the next frame of a tape must be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Chain {
-    /// The tape it belongs to.
-    pub(crate) tape: TapeId,
-    /// Its sequence number.
-    pub(crate) sequence: u64,
-    /// The CRC of the frame before it.
-    pub(crate) previous: u32,
-}
-
-impl Chain {
-    /// The chain of a tape without frames.
-    pub(crate) fn start(tape: TapeId) -> Self {
-        Self { tape, sequence: 0, previous: 0 }
-    }
-
-    /// The chain of which `header` is the next frame.
-    pub(crate) fn of(header: &Header) -> Self {
-        Self { tape: header.tape, sequence: header.sequence, previous: header.previous }
-    }
-
-    /// Whether `header` is the next frame.
-    pub(crate) fn check(&self, header: &Header) -> Result<(), Fault> {
-        if header.tape != self.tape {
-            return Err(Fault::Tape);
-        }
-        if header.sequence != self.sequence {
-            return Err(Fault::Sequence { expected: self.sequence, found: header.sequence });
-        }
-        if header.previous == self.previous { Ok(()) } else { Err(Fault::Chain) }
-    }
-
-    /// Goes past the frame with this CRC.
-    pub(crate) fn advance(&mut self, crc: u32) {
-        self.sequence += 1;
-        self.previous = crc;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@
 //!  begin push commit                    sync                     next
 //!  ----------------> writer > segment ------> files, watermark ------> reader > window > format
 //!                      ^                                          ^
-//!                      '-- recover > scan (what was there before)  '-- retain (oldest first), inspect (info, verify)
+//!                      '-- recover > scan (what was there before)  '-- retain (oldest first), info, verify, find
 //! ```
 //!
 //! Invariant: nothing is called durable before it is fsynced, and nothing that is proven durable is ever cut. Knows
@@ -12,13 +12,14 @@
 //! which a reader that starts within a segment must have.
 
 mod bodies;
+mod chain;
 mod cursor;
 mod disk;
 mod error;
 mod fields;
 mod find;
 mod format;
-mod inspect;
+mod info;
 mod pack;
 mod reader;
 mod records;
@@ -27,8 +28,8 @@ pub mod reserve;
 mod retain;
 mod scan;
 mod segment;
-mod transaction;
 mod types;
+mod verify;
 mod watermark;
 mod window;
 mod writer;
@@ -36,11 +37,12 @@ mod writer;
 pub use cursor::{Cursor, CursorFile, load_checked, save_checked};
 pub use error::Error;
 pub use find::{AtTime, first_at_or_after};
-pub use inspect::{FrameFacts, Info, Report, SegmentInfo, Tail, Usage, frames, info, usage, verify};
-pub use reader::{Entry, Reader};
+pub use info::{Info, SegmentInfo, Usage, info, usage};
+pub use reader::{Entry, Messages, Reader, Transaction};
 pub use retain::{Lost, Pins, Policy, Retained, retain};
-pub use transaction::{Messages, Transaction};
+
 pub use types::{Begin, Gap, Head, Intent, Kind, Origin, Proof, TapeId};
+pub use verify::{FrameFacts, Report, Tail, frames, verify};
 pub use watermark::{End, Watermark};
 pub use writer::{Durable, Options, Recovered, Writer};
 

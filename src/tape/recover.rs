@@ -83,7 +83,7 @@ fn short(dir: &Path, end: Lsn, who: &str, lsn: Lsn) -> Error {
     Error::Refused(Refusal::new(
         Kind::Tape,
         format!("the tape in {} ends at {end}, but {who} is already at {lsn}: synced bytes are missing", dir.display()),
-        "restore the directory as it was; or, to go on without what is missing, move it away and start a new tape",
+        "restore the directory as it was; or, to go on without what is missing, let `pgtape slot reset` take a new copy",
     ))
 }
 

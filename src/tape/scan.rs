@@ -9,8 +9,9 @@
 //! Invariant: `State` is what a writer would have after writing the same frames; positions only grow.
 
 use super::bodies::{Commit, Footer, SegmentHead, decode_gap, decode_intent};
+use super::chain::Chain;
 use super::fields::Fields;
-use super::format::{Chain, FLAG_FIRST, Fault, FrameKind, Header, to_u64};
+use super::format::{FLAG_FIRST, Fault, FrameKind, Header, to_u64};
 use super::pack::Unpacker;
 use super::records::{PART_HEAD_BYTES, RecordCursor, UnitHead, decode_part_head, unit_at};
 use super::{Begin, Intent, Kind};

@@ -9,8 +9,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::bodies::{Footer, SegmentHead};
+use super::chain::Chain;
 use super::disk::{self, fail_here};
-use super::format::{Chain, Codec, FLAG_SCHEMA, FrameKind, Header, to_u64};
+use super::format::{Codec, FLAG_SCHEMA, FrameKind, Header, to_u64};
 use super::pack::Packer;
 use super::records::put_record;
 use super::scan::State;
@@ -97,7 +98,7 @@ impl Appender {
     }
 
     /// Remembers a failure.
-    fn final_if_failed<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+    pub(crate) fn final_if_failed<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
         self.stopped |= result.is_err();
         result
     }

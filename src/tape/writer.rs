@@ -4,6 +4,9 @@
 //! and counts with its Commit. Invariant: `end` only grows, and only [`Writer::sync`] makes a [`Durable`]. Pushing a
 //! message allocates nothing once the buffer has grown.
 
+mod open;
+mod options;
+
 use std::path::Path;
 
 use bytes::Bytes;
@@ -13,11 +16,13 @@ use super::cursor::Saved;
 use super::disk::{self, Lock};
 use super::format::{FLAG_FIRST, FLAG_SCHEMA, FrameKind, to_u64};
 use super::records::{PART_HEAD_BYTES, UNIT_HEAD_BYTES, UnitHead, is_schema, part_head, put_record};
-use super::recover::{Tail, recover};
 use super::segment::Appender;
 use super::{Begin, End, Error, Gap, Intent, Kind, Origin, Proof, TapeId, Watermark, reserve};
 use crate::model::Lsn;
 use crate::refusal::{self, Refusal};
+
+use open::open_tape;
+pub use options::{Options, Recovered};
 
 /// An LSN up to which every byte of the tape has been fsynced. Only [`Writer::sync`] makes one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,55 +34,6 @@ impl Durable {
     pub const fn lsn(self) -> Lsn {
         self.0
     }
-}
-
-/// How the tape is written.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// A segment at least this long is due to be rolled, bytes.
-    pub segment_bytes: u64,
-    /// Frames are closed at this length, bytes; units longer than this span frames.
-    pub frame_bytes: usize,
-    /// Whether frames are compressed where it pays.
-    pub compress: bool,
-    /// Size of the reserve file, bytes; 0 for none.
-    pub reserve_bytes: u64,
-    /// The name of the tape, if it is made now.
-    pub new_tape: TapeId,
-    /// The watermark of an earlier writer, to go on with.
-    pub watermark: Option<Watermark>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            segment_bytes: 128 << 20,
-            frame_bytes: 512 << 10,
-            compress: true,
-            reserve_bytes: 16 << 20,
-            new_tape: TapeId(uuid::Uuid::new_v4().into_bytes()),
-            watermark: None,
-        }
-    }
-}
-
-/// What opening the tape found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recovered {
-    /// The tape.
-    pub tape_id: TapeId,
-    /// Everything up to here is on the tape and durable.
-    pub end: Lsn,
-    /// The epoch; 0 until a first copy has been committed.
-    pub epoch: u32,
-    /// Position of the epoch's copy.
-    pub copy_point: Lsn,
-    /// The origin of the newest segment before this start; `None` for a tape just made.
-    pub origin: Option<Origin>,
-    /// A unit that was cut short and is now abandoned: the server sends it again (a refresh must be begun again).
-    pub unfinished: Option<Begin>,
-    /// A first copy that was cut short and has been cut off: drop its slot and begin it again.
-    pub copy_pending: Option<Intent>,
 }
 
 /// The unit that is being written.
@@ -123,19 +79,9 @@ impl Writer {
         disk::create_dir(dir)?;
         let lock = Lock::take(dir)?;
         reserve::ensure(dir, options.reserve_bytes)?;
-        let found = match recover(dir, proof)? {
-            None => None,
-            Some(tail) => {
-                check_origin(dir, &tail.origin, &origin)?;
-                Some(tail)
-            }
-        };
-        let (segment, recovered) = match found {
-            None => begin_tape(dir, &options, &origin)?,
-            Some(tail) => continue_tape(dir, &options, &origin, tail)?,
-        };
+        let (segment, recovered) = open_tape(dir, &options, &origin, proof)?;
         let watermark = options.watermark.clone().unwrap_or_else(|| Watermark::new(End::default()));
-        let writer = Self {
+        let mut writer = Self {
             segment,
             options,
             buffer: Vec::new(),
@@ -404,9 +350,11 @@ impl Writer {
         });
     }
 
-    fn save_durable(&self) -> Result<(), Error> {
+    fn save_durable(&mut self) -> Result<(), Error> {
         let (tape, lsn) = (self.tape_id(), self.segment.state.end);
-        Saved { tape, segment: self.segment.number(), offset: self.segment.synced(), lsn }.save(self.segment.dir())
+        let saved = Saved { tape, segment: self.segment.number(), offset: self.segment.synced(), lsn };
+        let result = saved.save(self.segment.dir());
+        self.segment.final_if_failed(result)
     }
 }
 
@@ -418,60 +366,4 @@ impl Open {
             Kind::Stream | Kind::Message => self.first_part.is_some(),
         }
     }
-}
-
-fn begin_tape(dir: &Path, options: &Options, origin: &Origin) -> Result<(Appender, Recovered), Error> {
-    let segment = Appender::first(dir, options.new_tape, origin.clone(), options.compress)?;
-    let recovered = Recovered {
-        tape_id: options.new_tape,
-        end: Lsn::ZERO,
-        epoch: 0,
-        copy_point: Lsn::ZERO,
-        origin: None,
-        unfinished: None,
-        copy_pending: None,
-    };
-    Ok((segment, recovered))
-}
-
-fn continue_tape(dir: &Path, options: &Options, origin: &Origin, tail: Tail) -> Result<(Appender, Recovered), Error> {
-    let state = tail.state;
-    let mut segment = Appender::resume(dir, tail.number, tail.file, tail.origin.clone(), state, options.compress);
-    if let Some(begin) = &tail.unfinished {
-        segment.append(FrameKind::Abandon, 0, &encode_abandon(begin))?;
-        segment.sync()?;
-    }
-    if state.sealed || tail.origin != *origin {
-        // No preamble: the server describes a table again, before its first change in a session.
-        segment.roll::<Bytes>(origin, &[])?;
-    }
-    let recovered = Recovered {
-        tape_id: state.chain.tape,
-        end: state.end,
-        epoch: state.epoch,
-        copy_point: state.copy_point,
-        origin: Some(tail.origin),
-        unfinished: tail.unfinished,
-        copy_pending: tail.cut_copy,
-    };
-    Ok((segment, recovered))
-}
-
-/// Timeline, slot and publication may change in a tape's life; the server and the database may not.
-fn check_origin(dir: &Path, tape: &Origin, server: &Origin) -> Result<(), Error> {
-    if (tape.system_id, tape.database_oid) == (server.system_id, server.database_oid) {
-        return Ok(());
-    }
-    Err(Error::Refused(Refusal::new(
-        refusal::Kind::Tape,
-        format!(
-            "the tape in {} is of system {}, database {}; this server is system {}, database {}",
-            dir.display(),
-            tape.system_id,
-            tape.database_oid,
-            server.system_id,
-            server.database_oid
-        ),
-        "choose the --data-dir of this database, or a new one",
-    )))
 }

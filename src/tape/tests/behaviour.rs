@@ -267,3 +267,23 @@ fn what_is_proven_elsewhere_must_be_on_the_tape() {
     std::fs::remove_file(disk::segment_path(dir.path(), 1)).unwrap();
     refusal(Writer::open(dir.path(), options(), origin(), &Proof::NONE));
 }
+
+#[test]
+fn the_documents_example_is_what_a_writer_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { new_tape: TapeId(*b"sixteen-byte-id!"), ..options() };
+    let (mut writer, _) = Writer::open(dir.path(), options, origin(), &Proof::NONE).unwrap();
+    unit(&mut writer, Kind::Stream, 0x16B_3748, &[b"Row", b"next"]);
+    writer.sync().unwrap();
+    let bytes = std::fs::read(disk::segment_path(dir.path(), 1)).unwrap();
+    let dump: String = bytes
+        .chunks(16)
+        .enumerate()
+        .map(|(n, row)| {
+            let hex: Vec<String> = row.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("{:04x}  {}\n", n * 16, hex.join(" "))
+        })
+        .collect();
+    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/TAPE_FORMAT.md")).unwrap();
+    assert!(document.contains(&dump), "docs/TAPE_FORMAT.md should show\n{dump}");
+}

@@ -2,6 +2,8 @@
 
 mod behaviour;
 mod crash;
+#[cfg(feature = "failpoints")]
+mod failpoints;
 
 use std::path::Path;
 

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::reader::{Mark, Reader};
-use super::records::RecordCursor;
-use super::{Error, Head};
+use super::{Mark, Reader};
 use crate::model::Lsn;
+use crate::tape::records::RecordCursor;
+use crate::tape::{Error, Head};
 
 /// Raw messages, borrowed from the reader.
 #[derive(Debug)]

@@ -1,0 +1,86 @@
+//! A writer's first steps: a new tape, or the end of the one that is there.
+
+use std::path::Path;
+
+use bytes::Bytes;
+
+use super::{Options, Recovered};
+use crate::model::Lsn;
+use crate::refusal::{Kind, Refusal};
+use crate::tape::bodies::encode_abandon;
+use crate::tape::format::FrameKind;
+use crate::tape::recover::{Tail, recover};
+use crate::tape::segment::Appender;
+use crate::tape::{Error, Origin, Proof};
+
+/// The tape in `dir` ready to be continued; made if it is not there.
+pub(super) fn open_tape(
+    dir: &Path,
+    options: &Options,
+    origin: &Origin,
+    proof: &Proof,
+) -> Result<(Appender, Recovered), Error> {
+    match recover(dir, proof)? {
+        None => begin_tape(dir, options, origin),
+        Some(tail) => {
+            check_origin(dir, &tail.origin, origin)?;
+            continue_tape(dir, options, origin, tail)
+        }
+    }
+}
+
+fn begin_tape(dir: &Path, options: &Options, origin: &Origin) -> Result<(Appender, Recovered), Error> {
+    let segment = Appender::first(dir, options.new_tape, origin.clone(), options.compress)?;
+    let recovered = Recovered {
+        tape_id: options.new_tape,
+        end: Lsn::ZERO,
+        epoch: 0,
+        copy_point: Lsn::ZERO,
+        origin: None,
+        unfinished: None,
+        copy_pending: None,
+    };
+    Ok((segment, recovered))
+}
+
+fn continue_tape(dir: &Path, options: &Options, origin: &Origin, tail: Tail) -> Result<(Appender, Recovered), Error> {
+    let state = tail.state;
+    let mut segment = Appender::resume(dir, tail.number, tail.file, tail.origin.clone(), state, options.compress);
+    if let Some(begin) = &tail.unfinished {
+        segment.append(FrameKind::Abandon, 0, &encode_abandon(begin))?;
+        segment.sync()?;
+    }
+    if state.sealed || tail.origin != *origin {
+        // No preamble: the server describes a table again, before its first change in a session.
+        segment.roll::<Bytes>(origin, &[])?;
+    }
+    let recovered = Recovered {
+        tape_id: state.chain.tape,
+        end: state.end,
+        epoch: state.epoch,
+        copy_point: state.copy_point,
+        origin: Some(tail.origin),
+        unfinished: tail.unfinished,
+        copy_pending: tail.cut_copy,
+    };
+    Ok((segment, recovered))
+}
+
+/// Timeline, slot and publication may change in a tape's life; the server and the database may not.
+fn check_origin(dir: &Path, tape: &Origin, server: &Origin) -> Result<(), Error> {
+    if (tape.system_id, tape.database_oid) == (server.system_id, server.database_oid) {
+        return Ok(());
+    }
+    Err(Error::Refused(Refusal::new(
+        Kind::Tape,
+        format!(
+            "the tape in {} is of system {}, database {}; this server is system {}, database {}",
+            dir.display(),
+            tape.system_id,
+            tape.database_oid,
+            server.system_id,
+            server.database_oid
+        ),
+        "choose the --data-dir of this database, or a new one",
+    )))
+}
