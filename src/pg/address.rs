@@ -43,6 +43,11 @@ impl Address {
         self.config.get_password()
     }
 
+    /// The start-up options that the address holds.
+    pub(super) fn options(&self) -> Option<&str> {
+        self.config.get_options()
+    }
+
     /// The first host and its port.
     pub(super) fn host(&self) -> (Host, u16) {
         let host = self.config.get_hosts().first().cloned().unwrap_or_else(|| Host::Tcp("127.0.0.1".into()));

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use pgwire_replication::PgWireError;
 use pgwire_replication::tls::rustls::maybe_upgrade_to_tls;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream, UnixStream, lookup_host};
@@ -146,12 +147,13 @@ pub async fn open_stream(address: &Address, receive_buffer_bytes: Option<u32>) -
         Host::Tcp(name) => {
             let tcp = open_tcp(&name, port, receive_buffer_bytes).await.map_err(unreachable)?;
             tcp.set_nodelay(true)?;
-            let stream = maybe_upgrade_to_tls(tcp, &address.tls, &name).await.map_err(|e| {
-                Refusal::new(
+            let stream = maybe_upgrade_to_tls(tcp, &address.tls, &name).await.map_err(|e| match e {
+                PgWireError::Io(io) => Error::Retry(format!("cannot reach {address}: {io}")),
+                other => Error::Refused(Refusal::new(
                     Kind::Unreachable,
-                    format!("TLS with {address}: {e}"),
+                    format!("TLS with {address}: {other}"),
                     "check sslmode and sslrootcert of the address",
-                )
+                )),
             })?;
             Ok(Box::new(stream))
         }
@@ -175,7 +177,7 @@ async fn open_tcp(name: &str, port: u16, receive_buffer_bytes: Option<u32>) -> s
 }
 
 /// A log-in that a person must mend: wrong password, no such user or database.
-fn login_error(address: &Address, error: Error) -> Error {
+pub(super) fn login_error(address: &Address, error: Error) -> Error {
     let Some(code) = error.code() else { return error };
     let hint = if [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION].contains(code) {
         "check user and password of the address, and pg_hba.conf"

@@ -5,9 +5,13 @@
 mod address;
 mod connect;
 mod error;
+mod login;
 mod quote;
+mod wire;
 
 pub use address::Address;
 pub use connect::{CONNECT_TIMEOUT, Purpose, Session, Stream, connect, open_stream};
 pub use error::{Error, SqlState, retryable};
 pub use quote::{identifier, literal, table};
+pub use wire::{TextRow, Wire, WireOptions};
+pub(crate) use wire::{error_response, unexpected};

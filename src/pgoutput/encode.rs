@@ -42,6 +42,14 @@ pub fn encode_relation(relation: &Relation, out: &mut Vec<u8>) {
     }
 }
 
+/// Appends Type: `schema` and `name` are those of the base type where `oid` is a domain, as Postgres sends it.
+pub fn encode_type(oid: u32, schema: &str, name: &str, out: &mut Vec<u8>) {
+    out.push(b'Y');
+    out.extend_from_slice(&oid.to_be_bytes());
+    cstr(if schema == "pg_catalog" { "" } else { schema }, out);
+    cstr(name, out);
+}
+
 /// Appends Insert.
 pub fn encode_insert<'a>(relation_id: u32, new: impl ExactSizeIterator<Item = Cell<'a>>, out: &mut Vec<u8>) {
     out.push(b'I');

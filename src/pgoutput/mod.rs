@@ -26,7 +26,7 @@ pub use copy_text::{CopyTextError, insert_from_copy_text};
 pub use decode::{DecodeError, decode};
 pub use encode::{
     encode_begin, encode_commit, encode_delete, encode_insert, encode_logical, encode_relation, encode_truncate,
-    encode_update,
+    encode_type, encode_update,
 };
 pub use facts::{FACTS_TAG, TableFacts};
 pub use message::{Begin, ColumnDescription, Commit, Logical, Message, OldKind, RelationDescription, ops};

@@ -1,0 +1,221 @@
+//! The publication: made or brought in line where our role may, else the SQL is said.
+
+use std::collections::BTreeSet;
+
+use crate::model::TableName;
+use crate::pg::{self, Error as PgError, Session, SqlState};
+use crate::refusal::{Kind, Refusal};
+
+use super::error::{Doing, Error};
+use super::tables::CatalogTable;
+
+/// A publication as the catalog has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication {
+    /// Its name.
+    pub name: String,
+    /// Whether it names its tables one by one (else it is FOR ALL TABLES or FOR TABLES IN SCHEMA).
+    pub explicit: bool,
+    /// Inserts and truncates are published.
+    pub inserts: bool,
+    /// Updates and deletes are published.
+    pub updates: bool,
+    /// Changes of partitions are published as the root's.
+    pub via_root: bool,
+    /// What it publishes: tables by name, with their column lists and row filters where they have some.
+    pub tables: Vec<Published>,
+}
+
+/// A table in a publication.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Published {
+    /// Its name.
+    pub table: TableName,
+    /// Its column list, if it has one (attribute numbers).
+    pub columns: Option<String>,
+    /// Its row filter, if it has one.
+    pub filter: Option<String>,
+}
+
+impl Publication {
+    /// Equal publications give equal positions: tables, column lists, row filters and options, not the tables' shapes.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let mut text = format!("{} {} {}\n", self.inserts, self.updates, self.via_root);
+        let tables: BTreeSet<&Published> = self.tables.iter().collect();
+        for Published { table, columns, filter } in tables {
+            text.push_str(&format!("{}\0{}\0{columns:?}\0{filter:?}\n", table.schema, table.name));
+        }
+        xxhash_rust::xxh3::xxh3_64(text.as_bytes())
+    }
+}
+
+/// Reads the publication; `None` if there is none of that name.
+pub(super) async fn read(session: &Session, version: u32, name: &str) -> Result<Option<Publication>, Error> {
+    const DOING: &str = "read the publication";
+    let head = "SELECT oid, puballtables, pubinsert AND pubtruncate, pubupdate AND pubdelete, pubviaroot \
+                FROM pg_publication WHERE pubname = $1";
+    let Some(row) = session.query_opt(head, &[&name]).await.doing(DOING)? else { return Ok(None) };
+    let oid: u32 = row.get(0);
+    let by_schema = if version < 150_000 {
+        false
+    } else {
+        let sql = "SELECT EXISTS (SELECT FROM pg_publication_namespace WHERE pnpubid = $1)";
+        session.query_one(sql, &[&oid]).await.doing(DOING)?.get(0)
+    };
+    let extras = if version < 150_000 { "NULL, NULL" } else { "r.prattrs::text, pg_get_expr(r.prqual, r.prrelid)" };
+    let sql = format!(
+        "SELECT t.schemaname::text, t.tablename::text, {extras} FROM pg_publication_tables t \
+         JOIN pg_namespace n ON n.nspname = t.schemaname JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename \
+         LEFT JOIN pg_publication_rel r ON r.prrelid = c.oid AND r.prpubid = $2 WHERE t.pubname = $1 ORDER BY 1, 2"
+    );
+    let rows = session.query(&sql, &[&name, &oid]).await.doing(DOING)?;
+    let published = |row: &tokio_postgres::Row| Published {
+        table: TableName::new(row.get(0), row.get(1)),
+        columns: row.get(2),
+        filter: row.get(3),
+    };
+    Ok(Some(Publication {
+        name: name.to_owned(),
+        explicit: !row.get::<_, bool>(1) && !by_schema,
+        inserts: row.get(2),
+        updates: row.get(3),
+        via_root: row.get(4),
+        tables: rows.iter().map(published).collect(),
+    }))
+}
+
+/// The statements that bring the publication in line with `wanted`; none if it is.
+pub fn statements(
+    found: Option<&Publication>,
+    name: &str,
+    wanted: &[&CatalogTable],
+) -> Result<Vec<String>, Refusal> {
+    let quoted = pg::identifier(name);
+    let spelled = |t: &CatalogTable| format!("{}{}", if t.partitioned { "" } else { "ONLY " }, pg::table(&t.name));
+    let Some(found) = found else {
+        let list: Vec<String> = wanted.iter().map(|t| spelled(t)).collect();
+        let list = list.join(", ");
+        return Ok(vec![format!("CREATE PUBLICATION {quoted} FOR TABLE {list} WITH (publish_via_partition_root = true);")]);
+    };
+    let missing: Vec<String> = wanted.iter().filter(|t| !found.has(&t.name)).map(|t| spelled(t)).collect();
+    let extra: Vec<String> =
+        found.tables.iter().filter(|p| !wanted.iter().any(|t| t.name == p.table)).map(|p| pg::table(&p.table)).collect();
+    if !found.explicit && !(missing.is_empty() && extra.is_empty()) {
+        let list = [missing, extra].concat().join(", ");
+        return Err(Refusal::new(
+            Kind::Server,
+            format!("publication {name} does not name its tables one by one, and differs from the tables asked for in {list}"),
+            "ask for the tables it publishes, or name another --publication, which pgtape makes",
+        ));
+    }
+    let mut statements = Vec::new();
+    if !found.inserts {
+        statements.push(format!("ALTER PUBLICATION {quoted} SET (publish = 'insert, update, delete, truncate');"));
+    }
+    if !found.via_root && wanted.iter().any(|t| t.partitioned) {
+        statements.push(format!("ALTER PUBLICATION {quoted} SET (publish_via_partition_root = true);"));
+    }
+    if !missing.is_empty() {
+        statements.push(format!("ALTER PUBLICATION {quoted} ADD TABLE {};", missing.join(", ")));
+    }
+    if !extra.is_empty() {
+        statements.push(format!("ALTER PUBLICATION {quoted} DROP TABLE {};", extra.join(", ")));
+    }
+    Ok(statements)
+}
+
+impl Publication {
+    /// Whether it publishes the table.
+    #[must_use]
+    pub fn has(&self, table: &TableName) -> bool {
+        self.tables.iter().any(|published| published.table == *table)
+    }
+}
+
+/// Makes the publication, or brings it in line. A role that may not is told the SQL for one that may.
+pub(super) async fn align(
+    session: &Session,
+    version: u32,
+    name: &str,
+    wanted: &[&CatalogTable],
+) -> Result<Publication, Error> {
+    let found = read(session, version, name).await?;
+    let statements = statements(found.as_ref(), name, wanted)?;
+    if let (true, Some(found)) = (statements.is_empty(), found) {
+        return Ok(found);
+    }
+    let sql = statements.join(" ");
+    match session.batch_execute(&sql).await.map_err(PgError::from) {
+        Ok(()) => tracing::info!(publication = name, %sql, "publication brought in line"),
+        Err(error) if error.is(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+            let what = format!("publication {name} is not as needed, and the role may not change it: {error}");
+            return Err(Refusal::new(Kind::Server, what, format!("as the owner of the tables: {sql}")).into());
+        }
+        Err(error) => return Err(Error::from_pg("bring the publication in line", error)),
+    }
+    let aligned = read(session, version, name).await?;
+    aligned.ok_or_else(|| Error::Retry(format!("publication {name} vanished while it was made")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Identity;
+
+    fn table(name: &str, partitioned: bool) -> CatalogTable {
+        CatalogTable {
+            oid: 1,
+            name: TableName::parse(name).unwrap(),
+            partitioned,
+            logged: true,
+            identity: Identity::Default,
+            identity_exists: true,
+            has_primary_key: true,
+            readable: true,
+            root: None,
+        }
+    }
+
+    fn publication(tables: &[&str]) -> Publication {
+        let published = |name: &&str| Published { table: TableName::parse(name).unwrap(), columns: None, filter: None };
+        Publication {
+            name: "p".into(),
+            explicit: true,
+            inserts: true,
+            updates: true,
+            via_root: true,
+            tables: tables.iter().map(published).collect(),
+        }
+    }
+
+    #[test]
+    fn only_what_differs_is_altered() {
+        let (a, log) = (table("s.a", false), table("s.log", true));
+        let wanted = [&a, &log];
+        let check = |found: Option<Publication>, want: &[&str]| {
+            assert_eq!(statements(found.as_ref(), "p", &wanted).unwrap(), want);
+        };
+        check(None, &[r#"CREATE PUBLICATION "p" FOR TABLE ONLY "s"."a", "s"."log" WITH (publish_via_partition_root = true);"#]);
+        check(Some(publication(&["s.a", "s.log"])), &[]);
+        check(
+            Some(publication(&["s.log", "s.b"])),
+            &[r#"ALTER PUBLICATION "p" ADD TABLE ONLY "s"."a";"#, r#"ALTER PUBLICATION "p" DROP TABLE "s"."b";"#],
+        );
+        check(
+            Some(Publication { via_root: false, ..publication(&["s.a", "s.log"]) }),
+            &[r#"ALTER PUBLICATION "p" SET (publish_via_partition_root = true);"#],
+        );
+        let everything = Publication { explicit: false, ..publication(&["s.a", "s.log", "s.b"]) };
+        assert!(statements(Some(&everything), "p", &wanted).is_err());
+    }
+
+    #[test]
+    fn the_fingerprint_knows_tables_and_options_and_no_order() {
+        let base = publication(&["s.a", "s.b"]).fingerprint();
+        assert_eq!(publication(&["s.b", "s.a"]).fingerprint(), base);
+        assert_ne!(publication(&["s.a"]).fingerprint(), base);
+        assert_ne!(Publication { updates: false, ..publication(&["s.a", "s.b"]) }.fingerprint(), base);
+        assert_ne!(Publication { via_root: false, ..publication(&["s.a", "s.b"]) }.fingerprint(), base);
+    }
+}
