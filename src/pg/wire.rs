@@ -86,14 +86,14 @@ impl Wire {
         Ok(self.input.take().expect("a whole message"))
     }
 
-    /// The next message if it has been received already.
-    pub fn buffered(&mut self) -> Result<Option<(u8, &[u8])>, Error> {
-        Ok(if self.input.is_whole()? { self.input.take() } else { None })
-    }
-
     /// The next message if it has been received already, left where it is.
     pub fn peek(&self) -> Result<Option<(u8, &[u8])>, Error> {
         Ok(if self.input.is_whole()? { self.input.first() } else { None })
+    }
+
+    /// Takes the message that was peeked at, if one was.
+    pub fn consume(&mut self) {
+        self.input.take();
     }
 
     /// Reads once from the connection and says how many bytes came. Waits for the first.

@@ -81,10 +81,8 @@ pub(super) async fn describe(
 ) -> Result<Vec<Described>, Error> {
     let schemas: Vec<&str> = tables.iter().map(|t| &*t.schema).collect();
     let names: Vec<&str> = tables.iter().map(|t| &*t.name).collect();
-    let rows = session
-        .query(&question(version), &[&schemas, &publication, &names])
-        .await
-        .doing("describe the tables")?;
+    let rows =
+        session.query(&question(version), &[&schemas, &publication, &names]).await.doing("describe the tables")?;
     let mut described: Vec<Described> = rows.iter().map(one).collect();
     let oids: Vec<u32> = described.iter().map(|d| d.facts.relation.id).collect();
     add_indexes(session, &oids, &mut described).await?;

@@ -71,7 +71,10 @@ pub fn plan(server: &Server, slot: Option<&Slot>, slot_name: &str, tape: &TapeSt
             )
         } else {
             (
-                format!("slot {slot_name} is ahead of the tape: confirmed {}, the tape ends at {}", slot.confirmed, tape.end),
+                format!(
+                    "slot {slot_name} is ahead of the tape: confirmed {}, the tape ends at {}",
+                    slot.confirmed, tape.end
+                ),
                 "restore the tape, or accept the gap by copying the tables again: pgtape slot reset",
             )
         };

@@ -86,26 +86,30 @@ pub(super) async fn read(session: &Session, version: u32, name: &str) -> Result<
 }
 
 /// The statements that bring the publication in line with `wanted`; none if it is.
-pub fn statements(
-    found: Option<&Publication>,
-    name: &str,
-    wanted: &[&CatalogTable],
-) -> Result<Vec<String>, Refusal> {
+pub fn statements(found: Option<&Publication>, name: &str, wanted: &[&CatalogTable]) -> Result<Vec<String>, Refusal> {
     let quoted = pg::identifier(name);
     let spelled = |t: &CatalogTable| format!("{}{}", if t.partitioned { "" } else { "ONLY " }, pg::table(&t.name));
     let Some(found) = found else {
         let list: Vec<String> = wanted.iter().map(|t| spelled(t)).collect();
         let list = list.join(", ");
-        return Ok(vec![format!("CREATE PUBLICATION {quoted} FOR TABLE {list} WITH (publish_via_partition_root = true);")]);
+        return Ok(vec![format!(
+            "CREATE PUBLICATION {quoted} FOR TABLE {list} WITH (publish_via_partition_root = true);"
+        )]);
     };
     let missing: Vec<String> = wanted.iter().filter(|t| !found.has(&t.name)).map(|t| spelled(t)).collect();
-    let extra: Vec<String> =
-        found.tables.iter().filter(|p| !wanted.iter().any(|t| t.name == p.table)).map(|p| pg::table(&p.table)).collect();
+    let extra: Vec<String> = found
+        .tables
+        .iter()
+        .filter(|p| !wanted.iter().any(|t| t.name == p.table))
+        .map(|p| pg::table(&p.table))
+        .collect();
     if !found.explicit && !(missing.is_empty() && extra.is_empty()) {
         let list = [missing, extra].concat().join(", ");
         return Err(Refusal::new(
             Kind::Server,
-            format!("publication {name} does not name its tables one by one, and differs from the tables asked for in {list}"),
+            format!(
+                "publication {name} does not name its tables one by one, and differs from the tables asked for in {list}"
+            ),
             "ask for the tables it publishes, or name another --publication, which pgtape makes",
         ));
     }
@@ -196,7 +200,10 @@ mod tests {
         let check = |found: Option<Publication>, want: &[&str]| {
             assert_eq!(statements(found.as_ref(), "p", &wanted).unwrap(), want);
         };
-        check(None, &[r#"CREATE PUBLICATION "p" FOR TABLE ONLY "s"."a", "s"."log" WITH (publish_via_partition_root = true);"#]);
+        check(
+            None,
+            &[r#"CREATE PUBLICATION "p" FOR TABLE ONLY "s"."a", "s"."log" WITH (publish_via_partition_root = true);"#],
+        );
         check(Some(publication(&["s.a", "s.log"])), &[]);
         check(
             Some(publication(&["s.log", "s.b"])),

@@ -44,7 +44,6 @@ pub enum Event<'a> {
 pub struct Receiver {
     wire: Wire,
     heard: Instant,
-    received_bytes: u64,
 }
 
 /// Options of the walsender session that streams.
@@ -70,7 +69,7 @@ impl Receiver {
             pg::identifier(slot)
         );
         wire.start_copy(&sql, b'W').await.doing("start the stream")?;
-        Ok(Self { wire, heard: Instant::now(), received_bytes: 0 })
+        Ok(Self { wire, heard: Instant::now() })
     }
 
     /// The next event, if it has been received already; left in place.
@@ -78,16 +77,15 @@ impl Receiver {
         self.wire.peek().doing("read the stream")?.map(event).transpose()
     }
 
-    /// The next event, if it has been received already.
-    pub fn next(&mut self) -> Result<Option<Event<'_>>, Error> {
-        self.wire.buffered().doing("read the stream")?.map(event).transpose()
+    /// Takes the event that was peeked at.
+    pub fn consume(&mut self) {
+        self.wire.consume();
     }
 
     /// Reads once more from the connection. May be cancelled.
     pub async fn fill(&mut self) -> Result<usize, Error> {
         let bytes = self.wire.fill().await.doing("read the stream")?;
         self.heard = Instant::now();
-        self.received_bytes += bytes as u64;
         Ok(bytes)
     }
 
@@ -160,7 +158,9 @@ mod tests {
         data.extend_from_slice(&7u64.to_be_bytes());
         data.extend_from_slice(&[0; 16]);
         data.extend_from_slice(b"Ixyz");
-        let Event::Data { wal_start: Lsn(7), message: b"Ixyz" } = event((b'd', &data)).unwrap() else { panic!("{data:?}") };
+        let Event::Data { wal_start: Lsn(7), message: b"Ixyz" } = event((b'd', &data)).unwrap() else {
+            panic!("{data:?}")
+        };
         let mut alive = b"k".to_vec();
         alive.extend_from_slice(&9u64.to_be_bytes());
         alive.extend_from_slice(&[0; 8]);

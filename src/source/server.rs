@@ -105,7 +105,8 @@ const QUESTIONS: &str = "SELECT current_setting('server_version_num')::int, curr
      AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))";
 
 async fn newest_heartbeat(session: &Session) -> Result<Option<Lsn>, Error> {
-    let row = session.query_one("SELECT max(lsn)::text FROM pgtape.heartbeat", &[]).await.doing("read the heartbeat")?;
+    let row =
+        session.query_one("SELECT max(lsn)::text FROM pgtape.heartbeat", &[]).await.doing("read the heartbeat")?;
     Ok(row.get::<_, Option<String>>(0).and_then(|text| text.parse().ok()))
 }
 

@@ -132,7 +132,8 @@ fn nothing_matches(catalog: &[CatalogTable], pattern: &Pattern) -> Refusal {
     near.sort();
     near.truncate(NEAREST_MAX);
     let names: Vec<&str> = near.iter().map(|(_, name)| name.as_str()).collect();
-    let hint = if names.is_empty() { "the database has no tables".into() } else { format!("nearest: {}", names.join(", ")) };
+    let hint =
+        if names.is_empty() { "the database has no tables".into() } else { format!("nearest: {}", names.join(", ")) };
     Refusal::new(Kind::Server, format!("no table matches {wanted}"), hint)
 }
 
@@ -155,8 +156,8 @@ fn distance(a: &str, b: &str) -> usize {
 /// Refuses tables whose updates would fail once published, and tables our role cannot read. `catalog` supplies leaves.
 pub fn check(catalog: &[CatalogTable], chosen: &[&CatalogTable], user: &str) -> Result<(), Refusal> {
     let mut unreadable = Vec::new();
-    let mut unusable = Vec::new();
-    for table in chosen {
+    let mut unusable: Vec<&CatalogTable> = Vec::new();
+    for &table in chosen {
         if !table.readable {
             unreadable.push(pg::table(&table.name));
         }
@@ -164,12 +165,12 @@ pub fn check(catalog: &[CatalogTable], chosen: &[&CatalogTable], user: &str) -> 
             unusable.push(table);
         }
         let leaves = catalog.iter().filter(|leaf| leaf.root == Some(table.oid) && !leaf.partitioned);
-        unusable.extend(leaves.filter(|leaf| !leaf_fits(table, leaf)).collect::<Vec<_>>().iter());
+        unusable.extend(leaves.filter(|leaf| !leaf_fits(table, leaf)));
     }
     if !unusable.is_empty() {
         let names: Vec<String> = unusable.iter().map(|t| t.name.to_string()).collect();
-        let alter = |t: &&&CatalogTable| format!("ALTER TABLE {} REPLICA IDENTITY FULL;", pg::table(&t.name));
-        let statements: Vec<String> = unusable.iter().map(|t| alter(&t)).collect();
+        let alter = |t: &&CatalogTable| format!("ALTER TABLE {} REPLICA IDENTITY FULL;", pg::table(&t.name));
+        let statements: Vec<String> = unusable.iter().map(alter).collect();
         return Err(Refusal::new(
             Kind::Server,
             format!("published, updates and deletes of {} would fail: no usable replica identity", names.join(", ")),

@@ -41,7 +41,11 @@ pub(crate) fn recover(dir: &Path, proof: &Proof) -> Result<Option<Tail>, Error> 
     let numbers = disk::segments(dir)?;
     let saved = Saved::load(dir)?;
     let Some((&number, sealed)) = numbers.split_last() else {
-        let lost = saved.map_or(proven(proof), |saved| Some(("the saved durable offset".to_owned(), saved.lsn)));
+        // A slot that is ahead of no tape at all is its caller's to judge: the slot may be another tape's.
+        let lost = match saved {
+            Some(saved) => Some(("the saved durable offset".to_owned(), saved.lsn)),
+            None => proven(&Proof { confirmed: Lsn::ZERO, ..proof.clone() }),
+        };
         return match lost {
             Some((who, lsn)) => Err(short(dir, Lsn::ZERO, &who, lsn)),
             None => Ok(None),
@@ -53,6 +57,9 @@ pub(crate) fn recover(dir: &Path, proof: &Proof) -> Result<Option<Tail>, Error> 
     let length = window.length()?;
     let (scan, fault) = walk(&mut window, number, before.as_ref(), length)?;
     check_saved(dir, saved, number, &scan.state)?;
+    // While a copy is pending, the slot is one that the copy made: it stands at the copy's point, nothing was confirmed.
+    let confirmed = if scan.pending_copy().is_some() { Lsn::ZERO } else { proof.confirmed };
+    let proof = &Proof { confirmed, ..proof.clone() };
     check_proof(proof, window.path(), &scan.state, fault.as_ref())?;
     if let Some(fault) = fault {
         check_unproven(&mut window, &scan.state, length, &fault)?;

@@ -1,0 +1,254 @@
+//! Copying tables under an exported snapshot: `COPY` rows become the Insert messages Postgres would have sent.
+//!
+//! Invariants: all jobs see the one snapshot; memory is a few batches, however large a table is; the copy is void if a
+//! table was truncated or rewritten meanwhile (neither is MVCC-safe: the copy reads no rows and the stream brings none).
+//! Knows nothing of the tape: batches go to whoever asked.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::model::TableName;
+use crate::pg::{self, Address, Error as PgError, Purpose, Session, Wire, WireOptions};
+use crate::pgoutput::insert_from_copy_text;
+
+use super::Settings;
+use super::catalog::{self, Described};
+use super::error::{Doing, Error};
+use super::server::table_changed;
+
+/// A batch is handed over at this size, bytes.
+const BATCH_BYTES: usize = 256 << 10;
+/// Batches that wait to be written.
+const BATCHES_MAX: usize = 4;
+
+/// Messages to be written, one after the other in `bytes`.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    /// How many of them are rows.
+    pub rows: u64,
+}
+
+impl Batch {
+    /// The messages.
+    pub fn messages(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end])
+    }
+
+    fn push(&mut self, message: &[u8]) {
+        self.bytes.extend_from_slice(message);
+        self.ends.push(self.bytes.len());
+    }
+}
+
+/// Why a copy did not end.
+#[derive(Debug)]
+pub(super) enum CopyError {
+    /// A table changed under it: begin again.
+    Void(String),
+    /// Anything else.
+    Failed(Error),
+}
+
+impl From<Error> for CopyError {
+    fn from(error: Error) -> Self {
+        CopyError::Failed(error)
+    }
+}
+
+/// A copy that is running; dropping it ends its sessions.
+pub(super) struct Copying {
+    batches: mpsc::Receiver<Result<Batch, CopyError>>,
+    _jobs: JoinSet<()>,
+}
+
+impl Copying {
+    /// The next batch, in no order between tables; `None` after the last. May be cancelled.
+    pub async fn next(&mut self) -> Option<Result<Batch, CopyError>> {
+        self.batches.recv().await
+    }
+}
+
+/// What is copied, and when.
+pub(super) struct Scene {
+    /// The tables as they are under the snapshot.
+    pub tables: Vec<Described>,
+    /// The server's clock, microseconds since the Unix epoch.
+    pub time_us: i64,
+}
+
+/// Describes the published tables of these names under the snapshot.
+pub(super) async fn look(
+    settings: &Settings,
+    version: u32,
+    snapshot: &str,
+    names: &[TableName],
+) -> Result<Scene, Error> {
+    let session = pg::connect(&settings.address, Purpose::Copy).await.doing("connect for the copy")?;
+    session.batch_execute(&import(snapshot)).await.doing("use the exported snapshot")?;
+    let tables = catalog::describe(&session, version, &settings.publication, names).await?;
+    let clock = "SELECT (extract(epoch FROM now()) * 1000000)::bigint";
+    let time_us = session.query_one(clock, &[]).await.doing("read the server's clock")?.get(0);
+    Ok(Scene { tables, time_us })
+}
+
+/// Starts copying the tables under the snapshot, on sessions of its own.
+pub(super) fn start(settings: &Settings, snapshot: &str, tables: &[Described]) -> Copying {
+    let (sender, batches) = mpsc::channel(BATCHES_MAX);
+    let queue = Arc::new(Mutex::new(tables.iter().cloned().collect::<VecDeque<_>>()));
+    let mut jobs = JoinSet::new();
+    for _ in 0..settings.copy_jobs.clamp(1, tables.len().max(1)) {
+        let job = Job {
+            address: settings.address.clone(),
+            snapshot: snapshot.to_owned(),
+            queue: queue.clone(),
+            sender: sender.clone(),
+        };
+        jobs.spawn(async move {
+            if let Err(error) = job.run().await {
+                let _ = job.sender.send(Err(error)).await; // Nobody listens: the copy was given up.
+            }
+        });
+    }
+    Copying { batches, _jobs: jobs }
+}
+
+struct Job {
+    address: Address,
+    snapshot: String,
+    queue: Arc<Mutex<VecDeque<Described>>>,
+    sender: mpsc::Sender<Result<Batch, CopyError>>,
+}
+
+impl Job {
+    async fn run(&self) -> Result<(), CopyError> {
+        let options = WireOptions {
+            purpose: Purpose::Copy,
+            replication: false,
+            receive_buffer_bytes: None,
+            settings: Vec::new(),
+        };
+        let mut wire = Wire::connect(&self.address, &options).await.doing("connect for the copy")?;
+        for statement in import(&self.snapshot).split_inclusive(';') {
+            wire.query(statement).await.doing("use the exported snapshot")?;
+        }
+        loop {
+            let next = self.queue.lock().expect("nobody panics with it").pop_front();
+            let Some(table) = next else { return Ok(()) };
+            self.copy(&mut wire, &table).await?;
+        }
+    }
+
+    async fn copy(&self, wire: &mut Wire, table: &Described) -> Result<(), CopyError> {
+        let relation = &table.facts.relation;
+        let doing = format!("copy {}", relation.table);
+        let failed = |error: PgError| {
+            if table_changed(&error) {
+                CopyError::Void(format!("{doing}: {error}"))
+            } else {
+                CopyError::Failed(Error::from_pg(&doing, error))
+            }
+        };
+        let columns = u16::try_from(relation.columns.len()).expect("Postgres allows 1600 columns");
+        let mut batch = opening(table);
+        wire.start_copy(&statement(table), b'H').await.map_err(failed)?;
+        loop {
+            match wire.message().await.map_err(failed)? {
+                (b'd', line) => {
+                    insert_from_copy_text(relation.id, columns, line, &mut batch.bytes)
+                        .map_err(|error| Error::Retry(format!("{doing}: {error}")))?;
+                    batch.ends.push(batch.bytes.len());
+                    batch.rows += 1;
+                    if batch.bytes.len() >= BATCH_BYTES
+                        && self.sender.send(Ok(std::mem::take(&mut batch))).await.is_err()
+                    {
+                        return Ok(());
+                    }
+                }
+                (b'E', body) => return Err(failed(pg::error_response(body))),
+                (b'Z', _) => break,
+                _ => {} // The end of the copy, its tag, notices.
+            }
+        }
+        let _ = self.sender.send(Ok(batch)).await; // Nobody listens: the copy was given up.
+        Ok(())
+    }
+}
+
+/// What must stand before the rows of a table: its types, itself, and what Relation does not say.
+fn opening(table: &Described) -> Batch {
+    let mut batch = Batch::default();
+    for message in table.types.values() {
+        batch.push(message);
+    }
+    batch.push(&table.relation_message());
+    let mut facts = Vec::new();
+    table.facts.encode(&mut facts);
+    batch.push(&facts);
+    batch
+}
+
+fn import(snapshot: &str) -> String {
+    format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {};", pg::literal(snapshot))
+}
+
+/// ONLY for ordinary tables: children by inheritance are tables of their own. A partitioned table is read through itself.
+fn statement(table: &Described) -> String {
+    let relation = &table.facts.relation;
+    let columns: Vec<String> = relation.columns.iter().map(|c| pg::identifier(&c.name)).collect();
+    let only = if table.partitioned { "" } else { "ONLY " };
+    let filter = table.filter.as_ref().map(|filter| format!(" WHERE {filter}")).unwrap_or_default();
+    format!("COPY (SELECT {} FROM {only}{}{filter}) TO STDOUT", columns.join(", "), pg::table(&relation.table))
+}
+
+/// The files under tables before the snapshot; unchanged afterwards, the copy is whole.
+pub(super) struct Guard {
+    oids: Vec<u32>,
+    files: Vec<(u32, Option<u32>)>,
+}
+
+impl Guard {
+    /// Notes the files. To be done before the snapshot is taken.
+    pub async fn note(session: &Session, version: u32, publication: &str, names: &[TableName]) -> Result<Self, Error> {
+        let tables = catalog::describe(session, version, publication, names).await?;
+        let oids: Vec<u32> = tables.iter().map(|t| t.facts.relation.id).collect();
+        let files = catalog::filenodes(session, &oids).await?;
+        Ok(Self { oids, files })
+    }
+
+    /// Whether no table was truncated, rewritten, or got or lost a leaf since; `copied` are the tables that were copied.
+    pub async fn holds(&self, session: &Session, copied: &[Described]) -> Result<bool, Error> {
+        let covered = copied.iter().all(|table| self.oids.contains(&table.facts.relation.id));
+        Ok(covered && catalog::filenodes(session, &self.oids).await? == self.files)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Column, Identity, Relation};
+    use crate::pgoutput::TableFacts;
+
+    #[test]
+    fn the_statement_reads_what_is_published_and_no_child() {
+        let column = |name: &str| Column { name: name.into(), in_identity: false, type_oid: 25, type_modifier: -1 };
+        let relation = Relation {
+            id: 1,
+            table: TableName::new("s", "a b"),
+            identity: Identity::Default,
+            columns: vec![column("x"), column("Y\"")],
+        };
+        let facts = TableFacts { relation, primary_key: Vec::new(), indexes: Vec::new() };
+        let mut table =
+            Described { facts, partitioned: false, filter: Some("(x > 1)".into()), types: Default::default() };
+        assert_eq!(statement(&table), r#"COPY (SELECT "x", "Y""" FROM ONLY "s"."a b" WHERE (x > 1)) TO STDOUT"#);
+        table.partitioned = true;
+        table.filter = None;
+        assert_eq!(statement(&table), r#"COPY (SELECT "x", "Y""" FROM "s"."a b") TO STDOUT"#);
+    }
+}

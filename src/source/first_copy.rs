@@ -1,0 +1,152 @@
+//! The first copy: intent, slot with exported snapshot, rows, copy's end. One unit of the tape; nothing counts before
+//! its commit, and a copy cut short is begun again with a new slot (the one slot that is dropped without being asked).
+
+use tokio_util::sync::CancellationToken;
+
+use crate::model::TableName;
+use crate::pg::{self, Purpose, Session};
+use crate::refusal::{Kind, Refusal};
+use crate::tape::{self, Intent};
+
+use super::append::Appender;
+use super::copy::{self, CopyError, Guard};
+use super::error::{Doing, Error};
+use super::prepare::Prepared;
+use super::slot::{self, Created};
+use super::{State, StatusHandle, server};
+
+/// How often a copy is begun again because a table was truncated or rewritten under it.
+const VOID_COPIES_MAX: u32 = 5;
+/// While a slot waits for open transactions, they are named this often.
+const NAME_BLOCKERS_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// How the copy ended, if not with an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is durable on the tape.
+    Done,
+    /// A table changed under it.
+    Void,
+    /// The program is to end.
+    Cancelled,
+}
+
+/// Makes the slot and copies every published table onto the tape as `epoch`.
+pub(super) async fn first_copy(
+    prepared: &Prepared,
+    appender: &mut Appender,
+    epoch: u32,
+    drop_slot: Option<&str>,
+    status: &StatusHandle,
+    cancel: &CancellationToken,
+) -> Result<Outcome, Error> {
+    status.update(|s| s.state = State::Copying);
+    appender.heartbeat.forget();
+    if let Some(left) = drop_slot {
+        let session = pg::connect(&prepared.settings.address, Purpose::Control).await.doing("connect")?;
+        if slot::drop_in(&session, left).await? {
+            tracing::warn!(slot = left, "a copy was cut short: its slot is dropped and the copy begins again");
+        }
+    }
+    for _ in 0..VOID_COPIES_MAX {
+        let outcome = attempt(prepared, appender, epoch, status, cancel).await;
+        if !matches!(outcome, Ok(Outcome::Done)) {
+            appender.abandon()?;
+        }
+        match outcome? {
+            Outcome::Void => {}
+            ended @ (Outcome::Done | Outcome::Cancelled) => return Ok(ended),
+        }
+        slot::drop(&prepared.settings.address, &prepared.settings.slot).await?;
+    }
+    let what = format!("in {VOID_COPIES_MAX} copies a table was truncated or rewritten each time");
+    Err(Refusal::new(Kind::Server, what, "start again when no TRUNCATE, VACUUM FULL or rewriting ALTER TABLE runs")
+        .into())
+}
+
+async fn attempt(
+    prepared: &Prepared,
+    appender: &mut Appender,
+    epoch: u32,
+    status: &StatusHandle,
+    cancel: &CancellationToken,
+) -> Result<Outcome, Error> {
+    let (settings, version) = (&prepared.settings, prepared.server.version_number);
+    let names = prepared.published();
+    let tables: Vec<String> = names.iter().map(ToString::to_string).collect();
+    appender.writer.intent(Intent { slot: settings.slot.clone(), epoch, tables: tables.clone() })?;
+    appender.sync()?;
+    fail::fail_point!("source::before-slot");
+    let session = pg::connect(&settings.address, Purpose::Control).await.doing("connect")?;
+    let guard = Guard::note(&session, version, &settings.publication, &names).await?;
+    let mut wire = server::connect_wire(&settings.address, &server::asking()).await?;
+    let making = slot::create(&mut wire, version, &settings.slot, false);
+    let Some(created) = cancel.run_until_cancelled(name_blockers(&session, making)).await else {
+        return Ok(Outcome::Cancelled);
+    };
+    let created = created?;
+    fail::fail_point!("source::after-slot");
+    let scene = copy::look(settings, version, &created.snapshot, &names).await?;
+    appender.writer.begin(tape::Begin {
+        kind: tape::Kind::Copy,
+        xid: 0,
+        begin_lsn: created.point,
+        commit_time_us: scene.time_us,
+        tables,
+    })?;
+    let mut copying = copy::start(settings, &created.snapshot, &scene.tables);
+    let mut rows = 0;
+    loop {
+        let Some(next) = cancel.run_until_cancelled(copying.next()).await else { return Ok(Outcome::Cancelled) };
+        match next {
+            None => break,
+            Some(Ok(batch)) => {
+                fail::fail_point!("source::mid-copy");
+                for message in batch.messages() {
+                    appender.writer.push(created.point, message)?;
+                }
+                rows += batch.rows;
+                status.update(|s| s.copied_rows = rows);
+            }
+            Some(Err(CopyError::Void(why))) => return Ok(void(&why)),
+            Some(Err(CopyError::Failed(error))) => return Err(error),
+        }
+    }
+    fail::fail_point!("source::after-copy");
+    if !guard.holds(&session, &scene.tables).await? {
+        return Ok(void("a table was truncated or rewritten, or got or lost a partition"));
+    }
+    appender.writer.commit(created.point, created.point)?;
+    appender.known.replaced(&names, &scene.tables);
+    appender.find_heartbeat();
+    appender.sync()?;
+    tracing::info!(rows, tables = scene.tables.len(), position = %created.point, epoch, "first copy is on the tape");
+    Ok(Outcome::Done)
+}
+
+fn void(why: &str) -> Outcome {
+    tracing::warn!("the copy is void and begins again: {why}");
+    Outcome::Void
+}
+
+/// Waits for the slot, and says for whom the slot waits.
+async fn name_blockers(
+    session: &Session,
+    making: impl Future<Output = Result<Created, Error>>,
+) -> Result<Created, Error> {
+    let mut making = std::pin::pin!(making);
+    loop {
+        tokio::select! {
+            made = &mut making => return made,
+            () = tokio::time::sleep(NAME_BLOCKERS_EVERY) => {
+                let pids = slot::blockers(session).await?;
+                tracing::warn!(?pids, "the slot waits for open transactions of these server processes to end");
+            }
+        }
+    }
+}
+
+/// What the tables are called in messages.
+pub(super) fn list(names: &[TableName]) -> String {
+    names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
