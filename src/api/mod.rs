@@ -4,6 +4,7 @@
 //! transaction; the number of requests and of streamed answers, and the memory of each, are bounded.
 //! Holds read handles only, and one to ask for a verification. Knows no engine.
 
+mod assemble;
 mod books;
 mod error;
 mod health;
@@ -18,6 +19,7 @@ mod status;
 mod stream;
 mod verify;
 
+pub use assemble::{Assembler, Fixed, Parts};
 pub use error::{ApiError, Code};
 pub use router::{Limits, Service, router};
 pub use serve::{ADDRESS_FILE, Bound, bind};

@@ -101,12 +101,16 @@ pub struct SinkStatus {
     pub sink: String,
     /// Everything up to here has had its effect.
     pub position: Position,
+    /// The epoch of that position.
+    pub epoch: u32,
+    /// A roll-up's generation: it grows with every rewind and rebuild. Null for the standby.
+    pub generation: Option<i64>,
     /// Between position and the tape's durable end.
     pub lag_bytes: u64,
     /// Age of the oldest transaction without effect; 0 when there is none.
     pub lag_ms: u64,
-    /// running, catching_up, held, retrying or stopped.
-    pub state: String,
+    /// starting, catching_up, following, held, retrying or stopped.
+    pub state: &'static str,
     /// Rows that it could not use.
     pub quarantined: u64,
     /// What it last failed with.
@@ -122,14 +126,16 @@ pub struct TableStatus {
     pub replica_identity: &'static str,
     /// Rows in the standby.
     pub rows: u64,
-    /// Changes applied since the start.
+    /// Changes applied in this epoch.
     pub inserts: u64,
-    /// Changes applied since the start.
+    /// Changes applied in this epoch.
     pub updates: u64,
-    /// Changes applied since the start.
+    /// Changes applied in this epoch.
     pub deletes: u64,
-    /// Truncations applied since the start.
+    /// Truncations applied in this epoch.
     pub truncates: u64,
+    /// Changes that did not fit the rows held: the table changed outside the stream.
+    pub misfits: u64,
 }
 
 /// Something an operator should look at.
