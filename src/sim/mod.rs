@@ -14,6 +14,7 @@
 //! Invariant: the same seed and start time give the same rows, however often engines or servers are killed in between.
 
 mod actor;
+mod aether;
 pub mod check;
 mod dice;
 mod drive;
@@ -21,8 +22,11 @@ mod meltica;
 mod openmatch;
 mod perplex;
 pub mod record;
+#[cfg(test)]
+mod rehearsal;
 mod rehydrate;
 mod run;
+mod worker;
 mod world;
 
 pub use actor::{Actor, Effect, Image, Moment, Rows, image, jsonb_text, text, timestamp_text};

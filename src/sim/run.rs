@@ -10,11 +10,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::actor::Actor;
+use super::aether;
 use super::drive::{Course, drive};
 use super::meltica::Meltica;
 use super::openmatch::Openmatch;
 use super::perplex::Perplex;
 use super::record::{self, Clock};
+use super::worker::Worker;
 use crate::engines::{self, Name, Options, Store};
 use crate::pg::Address;
 use crate::refusal::{Kind, Refusal};
@@ -128,7 +130,7 @@ pub async fn run(settings: SimSettings, cancel: CancellationToken) -> Result<Rep
     }
     let mut company = Company { settings: &settings, cancel: cancel.child_token(), actors: JoinSet::new() };
     for name in &settings.engines {
-        company.hire(*name)?;
+        company.hire(*name);
     }
     company.work().await
 }
@@ -142,18 +144,18 @@ struct Company<'a> {
 
 impl Company<'_> {
     /// Starts the actors of an engine.
-    fn hire(&mut self, engine: Name) -> Result<(), Error> {
+    fn hire(&mut self, engine: Name) {
         let seed = self.settings.seed;
         match engine {
             Name::Perplex => self.start(Perplex::new(seed), 1),
             Name::Openmatch => self.start(Openmatch::new(seed), 1),
-            Name::Meltica => self.start(Meltica::new(seed), 1),
-            Name::Aether | Name::Worker => {
-                let what = format!("{engine} is not simulated yet");
-                return Err(Refusal::new(Kind::Usage, what, "choose other --engines").into());
+            Name::Aether => {
+                self.start(aether::Engine::new(seed), 2);
+                self.start(aether::Executor::new(seed), 2);
             }
+            Name::Meltica => self.start(Meltica::new(seed), 1),
+            Name::Worker => self.start(Worker::new(seed), 1),
         }
-        Ok(())
     }
 
     /// Starts one of the `share` actors among which the engine's rate is divided. It gets a thread and a runtime of its

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use pgtape::engines::Store;
-use pgtape::engines::aether::{Answer, Arb, Bundle, Inclusion, Ledger, Metrics, Pool, arb_id};
+use pgtape::engines::aether::{Answer, Arb, Bundle, Inclusion, Metrics, Pool, Writer, arb_id};
 use pgtape::engines::{Amount, Options};
 use pgtape::sandbox::Database;
 use serde_json::json;
@@ -91,11 +91,11 @@ fn pool(tier: &str, seen_at: &str) -> Pool {
 #[tokio::test]
 async fn the_files_leave_the_rows_of_the_writer() {
     let (by_hand, by_writer) = (engine_database("aether").await, engine_database("aether").await);
-    let ledger = Ledger::new(store(&by_writer));
-    ledger.record_arb(&arb()).await.unwrap();
-    ledger.submit_bundle(&bundle(Some(vec!["titan".into(), "beaver".into()]), 19_000_000)).await.unwrap();
-    ledger.record_inclusion(&inclusion(19_000_000, true, "2026-02-01T00:00:00Z")).await.unwrap();
-    ledger.record_pool(&pool("a", "2026-01-31T00:00:00Z")).await.unwrap();
+    let writer = Writer::new(store(&by_writer));
+    writer.record_arb(&arb()).await.unwrap();
+    writer.submit_bundle(&bundle(Some(vec!["titan".into(), "beaver".into()]), 19_000_000)).await.unwrap();
+    writer.record_inclusion(&inclusion(19_000_000, true, "2026-02-01T00:00:00Z")).await.unwrap();
+    writer.record_pool(&pool("a", "2026-01-31T00:00:00Z")).await.unwrap();
 
     let file = |name: &str, arguments: &[&str]| {
         let path = format!("engines/aether/events/{name}.sql");
@@ -127,10 +127,10 @@ async fn the_files_leave_the_rows_of_the_writer() {
 #[tokio::test]
 async fn builders_come_back_as_they_were_null_and_empty_too() {
     let database = engine_database("aether").await;
-    let ledger = Ledger::new(store(&database));
+    let writer = Writer::new(store(&database));
     let lists = [None, Some(vec![]), Some(vec!["titan".to_owned(), "b\"ü".to_owned()])];
     for (block, builders) in (1..).zip(lists) {
-        ledger.submit_bundle(&bundle(builders, block)).await.unwrap();
+        writer.submit_bundle(&bundle(builders, block)).await.unwrap();
     }
     let text = database.psql("SELECT builders FROM aether.bundles ORDER BY target_block").unwrap();
     assert_eq!(text, "null\n[]\n[\"titan\", \"b\\\"ü\"]");
@@ -139,27 +139,27 @@ async fn builders_come_back_as_they_were_null_and_empty_too() {
 #[tokio::test]
 async fn a_resubmission_changes_nothing_that_is_known() {
     let database = engine_database("aether").await;
-    let ledger = Ledger::new(store(&database));
+    let writer = Writer::new(store(&database));
     let first = bundle(None, 5);
-    assert!(ledger.submit_bundle(&first).await.unwrap().applied);
-    assert!(ledger.record_inclusion(&inclusion(5, true, "2026-02-01T00:00:00Z")).await.unwrap().applied);
+    assert!(writer.submit_bundle(&first).await.unwrap().applied);
+    assert!(writer.record_inclusion(&inclusion(5, true, "2026-02-01T00:00:00Z")).await.unwrap().applied);
     let before = all_rows(&database);
     let mut again = bundle(Some(vec![]), 5);
     again.submitted_at = "2026-02-02T00:00:00Z".parse().unwrap();
     again.gas_price_wei = Some(amount("9"));
-    assert!(!ledger.submit_bundle(&again).await.unwrap().applied);
+    assert!(!writer.submit_bundle(&again).await.unwrap().applied);
     assert_eq!(all_rows(&database), before);
 
     again.answers.push(Answer { builder: "late".into(), error: None });
-    assert!(ledger.submit_bundle(&again).await.unwrap().applied);
+    assert!(writer.submit_bundle(&again).await.unwrap().applied);
     assert_eq!(rows(&database, "aether.bundles", &[]), before[1]);
 }
 
 #[tokio::test]
 async fn truth_replaces_what_is_known_and_a_repeat_keeps_the_first_time() {
     let database = engine_database("aether").await;
-    let ledger = Ledger::new(store(&database));
-    ledger.submit_bundle(&bundle(None, 5)).await.unwrap();
+    let writer = Writer::new(store(&database));
+    writer.submit_bundle(&bundle(None, 5)).await.unwrap();
     let known = || {
         let sql = "SELECT included, included_block, resolved_at AT TIME ZONE 'UTC' FROM aether.inclusion_results
                    WHERE builder = 'titan'";
@@ -172,7 +172,7 @@ async fn truth_replaces_what_is_known_and_a_repeat_keeps_the_first_time() {
         (false, "2026-02-03T00:00:00Z", true, "f||2026-02-03 00:00:00"),
     ];
     for (included, at, applied, want) in steps {
-        assert_eq!(ledger.record_inclusion(&inclusion(5, included, at)).await.unwrap().applied, applied, "{at}");
+        assert_eq!(writer.record_inclusion(&inclusion(5, included, at)).await.unwrap().applied, applied, "{at}");
         assert_eq!(known(), want, "{at}");
     }
 }
@@ -180,14 +180,14 @@ async fn truth_replaces_what_is_known_and_a_repeat_keeps_the_first_time() {
 #[tokio::test]
 async fn sightings_of_a_pool_may_come_in_any_order() {
     let database = engine_database("aether").await;
-    let ledger = Ledger::new(store(&database));
+    let writer = Writer::new(store(&database));
     let seen = [
         ("b", "2026-02-02T00:00:00Z", true),
         ("a", "2026-02-01T00:00:00Z", true),
         ("x", "2026-02-01T12:00:00Z", false),
     ];
     for (tier, at, applied) in seen {
-        assert_eq!(ledger.record_pool(&pool(tier, at)).await.unwrap().applied, applied, "{at}");
+        assert_eq!(writer.record_pool(&pool(tier, at)).await.unwrap().applied, applied, "{at}");
     }
     let sql = "SELECT tier, first_seen AT TIME ZONE 'UTC', last_seen AT TIME ZONE 'UTC' FROM aether.pool_registry";
     assert_eq!(database.psql(sql).unwrap(), "b|2026-02-01 00:00:00|2026-02-02 00:00:00");
@@ -198,7 +198,7 @@ async fn the_dashboards_families_count_writes_on_both_sides_at_once() {
     let database = engine_database("aether").await;
     let registry = prometheus::Registry::new();
     let observed = Store::observed(address(&database.url()), Options::default(), Metrics::register(&registry).unwrap());
-    let (engine, executor) = (Ledger::new(observed.clone()), Ledger::new(observed));
+    let (engine, executor) = (Writer::new(observed.clone()), Writer::new(observed));
     let (arb, bundle) = (arb(), bundle(None, 19_000_000));
     let both = tokio::join!(engine.record_arb(&arb), executor.submit_bundle(&bundle));
     assert!(both.0.unwrap().applied && both.1.unwrap().applied);
@@ -228,7 +228,7 @@ async fn the_submission_says_arb_and_bundle_in_the_log() {
     let subscriber = tracing_subscriber::fmt().json().with_writer(Lines(Arc::clone(&log))).finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     let bundle = bundle(None, 5);
-    Ledger::new(store(&database)).submit_bundle(&bundle).await.unwrap();
+    Writer::new(store(&database)).submit_bundle(&bundle).await.unwrap();
     let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
     let line = log.lines().find(|line| line.contains("bundle submitted")).unwrap_or_else(|| panic!("{log}"));
     let fields = &serde_json::from_str::<serde_json::Value>(line).unwrap()["fields"];

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use pgtape::engines::worker::queries::Period;
 use pgtape::engines::worker::{
-    Audit, EventType, Fill, FillStatus, FundingPayment, FundingSnapshot, Kind, Ledger, Order, Side, Snapshot, Status,
-    StatusChange,
+    Audit, EventType, Fill, FillStatus, FundingPayment, FundingSnapshot, Kind, Order, Side, Snapshot, Status,
+    StatusChange, Writer,
 };
 use pgtape::sandbox::Database;
 use serde_json::json;
@@ -91,14 +91,14 @@ fn audit(n: u128, time: &str) -> Audit {
 #[tokio::test]
 async fn the_files_leave_the_rows_of_the_writer() {
     let (by_hand, by_writer) = (engine_database("worker").await, engine_database("worker").await);
-    let ledger = Ledger::new(store(&by_writer));
-    ledger.place_order(&order(1, "k1")).await.unwrap();
-    ledger.change_status(&status(1, Status::Open, Some("x1"))).await.unwrap();
-    ledger.record_fill(&fill(2, 1, "f1", FillStatus::PartiallyFilled)).await.unwrap();
+    let writer = Writer::new(store(&by_writer));
+    writer.place_order(&order(1, "k1")).await.unwrap();
+    writer.change_status(&status(1, Status::Open, Some("x1"))).await.unwrap();
+    writer.record_fill(&fill(2, 1, "f1", FillStatus::PartiallyFilled)).await.unwrap();
     let state = Snapshot { id: id(3), snapshot: json!({"balances": []}), reconciled_at: at("2026-01-31T11:00:00Z") };
-    ledger.record_snapshot(&state).await.unwrap();
-    ledger.record_audit(&audit(4, "2026-01-31T11:00:00Z")).await.unwrap();
-    ledger.record_funding(&funding(5, "2026-01-31T11:00:00Z")).await.unwrap();
+    writer.record_snapshot(&state).await.unwrap();
+    writer.record_audit(&audit(4, "2026-01-31T11:00:00Z")).await.unwrap();
+    writer.record_funding(&funding(5, "2026-01-31T11:00:00Z")).await.unwrap();
     let payment = FundingPayment {
         id: id(6),
         exchange: "kraken".into(),
@@ -107,7 +107,7 @@ async fn the_files_leave_the_rows_of_the_writer() {
         amount_quote: -9_000_000_000_000,
         paid_at: at("2026-01-31T12:00:00Z"),
     };
-    ledger.record_payment(&payment).await.unwrap();
+    writer.record_payment(&payment).await.unwrap();
 
     let file = |name: &str, arguments: &str| {
         let path = format!("engines/worker/events/{name}.sql");
@@ -134,10 +134,10 @@ async fn the_files_leave_the_rows_of_the_writer() {
 #[tokio::test]
 async fn many_retries_of_one_decision_at_once_make_one_order() {
     let database = engine_database("worker").await;
-    let ledger = Ledger::new(store(&database));
+    let writer = Writer::new(store(&database));
     for round in 0..20 {
         let orders: Vec<Order> = (1..=8).map(|n| order(round * 100 + n, &format!("key {round}"))).collect();
-        let placed = futures_util::future::join_all(orders.iter().map(|order| ledger.place_order(order))).await;
+        let placed = futures_util::future::join_all(orders.iter().map(|order| writer.place_order(order))).await;
         let placed: Vec<_> = placed.into_iter().map(Result::unwrap).collect();
         assert_eq!(placed.iter().filter(|p| p.committed.applied).count(), 1);
         assert!(placed.iter().all(|p| p.id == placed[0].id), "every retry learns the id of the first");
@@ -148,68 +148,68 @@ async fn many_retries_of_one_decision_at_once_make_one_order() {
 #[tokio::test]
 async fn a_fill_and_its_status_are_one_and_happen_once() {
     let database = engine_database("worker").await;
-    let ledger = Ledger::new(store(&database));
-    ledger.place_order(&order(1, "k1")).await.unwrap();
+    let writer = Writer::new(store(&database));
+    writer.place_order(&order(1, "k1")).await.unwrap();
     let now = || {
         let sql = "SELECT status, (SELECT count(*) FROM worker.fills) FROM worker.orders";
         database.psql(sql).unwrap()
     };
-    assert!(ledger.record_fill(&fill(2, 1, "f1", FillStatus::PartiallyFilled)).await.unwrap().applied);
+    assert!(writer.record_fill(&fill(2, 1, "f1", FillStatus::PartiallyFilled)).await.unwrap().applied);
     assert_eq!(now(), "PARTIALLY_FILLED|1");
-    assert!(!ledger.change_status(&status(1, Status::Open, None)).await.unwrap().applied, "OPEN came late");
-    assert!(ledger.record_fill(&fill(3, 1, "f2", FillStatus::Filled)).await.unwrap().applied);
+    assert!(!writer.change_status(&status(1, Status::Open, None)).await.unwrap().applied, "OPEN came late");
+    assert!(writer.record_fill(&fill(3, 1, "f2", FillStatus::Filled)).await.unwrap().applied);
     assert_eq!(now(), "FILLED|2");
-    assert!(!ledger.record_fill(&fill(4, 1, "f1", FillStatus::PartiallyFilled)).await.unwrap().applied);
-    assert!(!ledger.change_status(&status(1, Status::Cancelled, None)).await.unwrap().applied);
+    assert!(!writer.record_fill(&fill(4, 1, "f1", FillStatus::PartiallyFilled)).await.unwrap().applied);
+    assert!(!writer.change_status(&status(1, Status::Cancelled, None)).await.unwrap().applied);
     assert_eq!(now(), "FILLED|2");
-    ledger.record_fill(&fill(5, 9, "f3", FillStatus::Filled)).await.unwrap_err();
+    writer.record_fill(&fill(5, 9, "f3", FillStatus::Filled)).await.unwrap_err();
     assert_eq!(now(), "FILLED|2", "a fill of an order that is not there is refused");
 }
 
 #[tokio::test]
 async fn a_late_fill_leaves_a_cancelled_order_cancelled_unless_it_completes_it() {
     let database = engine_database("worker").await;
-    let ledger = Ledger::new(store(&database));
-    ledger.place_order(&order(1, "k1")).await.unwrap();
-    ledger.change_status(&status(1, Status::Cancelled, Some("x1"))).await.unwrap();
+    let writer = Writer::new(store(&database));
+    writer.place_order(&order(1, "k1")).await.unwrap();
+    writer.change_status(&status(1, Status::Cancelled, Some("x1"))).await.unwrap();
     let check = |want: &str| assert_eq!(database.psql("SELECT status FROM worker.orders").unwrap(), want);
-    assert!(ledger.record_fill(&fill(2, 1, "f1", FillStatus::PartiallyFilled)).await.unwrap().applied);
+    assert!(writer.record_fill(&fill(2, 1, "f1", FillStatus::PartiallyFilled)).await.unwrap().applied);
     check("CANCELLED");
-    ledger.record_fill(&fill(3, 1, "f2", FillStatus::Filled)).await.unwrap();
+    writer.record_fill(&fill(3, 1, "f2", FillStatus::Filled)).await.unwrap();
     check("FILLED");
 }
 
 #[tokio::test]
 async fn questions_about_time_read_only_their_months() {
     let database = engine_database("worker").await;
-    let ledger = Ledger::new(store(&database));
+    let writer = Writer::new(store(&database));
     for (n, time) in (1..).zip(["2026-01-31T23:59:59.999999Z", "2026-02-01T00:00:00Z", "2026-02-28T00:00:00Z"]) {
-        ledger.record_funding(&funding(n, time)).await.unwrap();
-        ledger.record_audit(&audit(n, time)).await.unwrap();
+        writer.record_funding(&funding(n, time)).await.unwrap();
+        writer.record_audit(&audit(n, time)).await.unwrap();
     }
     let period = Period { from: at("2026-01-31T00:00:00Z"), to: at("2026-02-28T00:00:00Z") };
     let ids = |rows: Vec<Uuid>| rows.iter().map(Uuid::as_u128).collect::<Vec<_>>();
-    let between = ledger.funding_between("kraken", "BTC-USD", period, 10).await.unwrap();
+    let between = writer.funding_between("kraken", "BTC-USD", period, 10).await.unwrap();
     assert_eq!(ids(between.iter().map(|f| f.id).collect()), [2, 1], "newest first, the end excluded");
     assert_eq!(between[1], funding(1, "2026-01-31T23:59:59.999999Z"));
-    let entries = ledger.audit_between(EventType::Decision, period, 1).await.unwrap();
+    let entries = writer.audit_between(EventType::Decision, period, 1).await.unwrap();
     assert_eq!(entries, [audit(2, "2026-02-01T00:00:00Z")]);
-    let last = ledger.funding_at("kraken", "BTC-USD", at("2026-02-27T00:00:00Z")).await.unwrap();
+    let last = writer.funding_at("kraken", "BTC-USD", at("2026-02-27T00:00:00Z")).await.unwrap();
     assert_eq!(last.map(|f| f.id), Some(id(2)));
-    assert_eq!(ledger.funding_at("kraken", "ETH-USD", at("2026-02-27T00:00:00Z")).await.unwrap(), None);
+    assert_eq!(writer.funding_at("kraken", "ETH-USD", at("2026-02-27T00:00:00Z")).await.unwrap(), None);
 
-    ledger.place_order(&order(1, "k1")).await.unwrap();
-    ledger.record_fill(&fill(2, 1, "f1", FillStatus::PartiallyFilled)).await.unwrap();
-    ledger.place_order(&order(7, "k2")).await.unwrap();
-    ledger.change_status(&status(7, Status::Open, Some("x7"))).await.unwrap();
-    let open = ledger.open_orders().await.unwrap();
+    writer.place_order(&order(1, "k1")).await.unwrap();
+    writer.record_fill(&fill(2, 1, "f1", FillStatus::PartiallyFilled)).await.unwrap();
+    writer.place_order(&order(7, "k2")).await.unwrap();
+    writer.change_status(&status(7, Status::Open, Some("x7"))).await.unwrap();
+    let open = writer.open_orders().await.unwrap();
     assert_eq!(
         open.iter().map(|o| (o.id, o.status.as_str())).collect::<Vec<_>>(),
         [(id(1), "PARTIALLY_FILLED"), (id(7), "OPEN")]
     );
-    let fills = ledger.fills_between(period, 10).await.unwrap();
+    let fills = writer.fills_between(period, 10).await.unwrap();
     assert_eq!(fills.iter().map(|f| (f.id, f.side, f.quantity_base)).collect::<Vec<_>>(), [(id(2), Side::Buy, 200)]);
-    assert_eq!(ledger.latest_snapshot().await.unwrap(), None);
+    assert_eq!(writer.latest_snapshot().await.unwrap(), None);
 }
 
 #[tokio::test]

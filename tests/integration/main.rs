@@ -10,3 +10,4 @@ mod foreign;
 mod migrations;
 mod rollup_sql;
 mod sandbox;
+mod sim_aether_worker;

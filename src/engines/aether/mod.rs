@@ -1,7 +1,7 @@
 //! aether's writers: a Rust engine records arbs and pools, an executor (in production, in Go) bundles and what became of
 //! them. They race: nothing orders them across processes, and a bundle often lands before its arb.
 //!
-//! Invariant: `included` means found on chain; only [`Ledger::record_inclusion`] sets it. Every event may be repeated.
+//! Invariant: `included` means found on chain; only [`Writer::record_inclusion`] sets it. Every event may be repeated.
 
 mod ids;
 mod metrics;
@@ -144,13 +144,13 @@ pub struct Pool {
     pub source: String,
 }
 
-/// The ledger of aether. Each call returns when Postgres has committed.
+/// The writer of aether. Each call returns when Postgres has committed.
 #[derive(Clone)]
-pub struct Ledger {
+pub struct Writer {
     store: Store,
 }
 
-impl Ledger {
+impl Writer {
     /// Writes through `store`; make that with [`Store::observed`] and [`Metrics`] to feed the dashboards.
     #[must_use]
     pub fn new(store: Store) -> Self {

@@ -50,7 +50,7 @@ pub struct Order {
     pub placed_at: Timestamp,
 }
 
-/// What [`Ledger::place_order`] found or made.
+/// What [`Writer::place_order`] found or made.
 #[derive(Debug)]
 pub struct Placed {
     /// Of the order that has the key.
@@ -155,13 +155,13 @@ pub struct FundingPayment {
     pub paid_at: Timestamp,
 }
 
-/// The ledger of worker. Each call returns when Postgres has committed.
+/// The writer of worker. Each call returns when Postgres has committed.
 #[derive(Clone)]
-pub struct Ledger {
+pub struct Writer {
     store: Store,
 }
 
-impl Ledger {
+impl Writer {
     /// Writes through `store`.
     #[must_use]
     pub fn new(store: Store) -> Self {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Audit, EventType, FundingSnapshot, Ledger, Side, Snapshot};
+use super::{Audit, EventType, FundingSnapshot, Side, Snapshot, Writer};
 use crate::engines::event::query;
 use crate::engines::{Error, Event};
 use crate::refusal::{Kind, Refusal};
@@ -73,7 +73,7 @@ pub struct PastFill {
     pub filled_at: Timestamp,
 }
 
-impl Ledger {
+impl Writer {
     /// Orders that have not ended, oldest first: what a bot that starts has to ask the exchanges about.
     pub async fn open_orders(&self) -> Result<Vec<OpenOrder>, Error> {
         let rows = self.store.read(&OPEN_ORDERS, &[]).await?;
