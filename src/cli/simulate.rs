@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, client};
@@ -53,9 +54,12 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Refusal> {
     let cancel = CancellationToken::new();
     let stop = cancel.clone();
     tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            stop.cancel();
+        let Ok(mut terminated) = signal(SignalKind::terminate()) else { return };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminated.recv() => {}
         }
+        stop.cancel();
     });
     let report = sim::run(settings, cancel).await.map_err(sim::Error::into_refusal)?;
     let text = || {

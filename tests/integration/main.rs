@@ -2,6 +2,7 @@
 
 mod common;
 
+mod architecture;
 mod cli_bad_input;
 mod crash;
 mod events_aether;
