@@ -5,6 +5,7 @@ mod common;
 mod architecture;
 mod cli_bad_input;
 mod crash;
+mod demo;
 mod events_aether;
 mod events_worker;
 mod foreign;

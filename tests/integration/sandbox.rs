@@ -1,8 +1,10 @@
 //! The sandbox itself: what the other tests stand on.
 
+use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use pgtape::sandbox::{PrivatePostgres, Proxy, finish};
+use pgtape::sandbox::{PrivatePostgres, Process, Proxy, finish};
 
 use crate::common::{database, server};
 
@@ -54,4 +56,45 @@ fn psql(server: &PrivatePostgres, url: &str, sql: &str) -> Command {
     let mut command = Command::new(server.bin("psql"));
     command.args(["-XAtq", "-d", url, "-c", sql]);
     command
+}
+
+/// How often it is looked.
+const POLL: Duration = Duration::from_millis(20);
+/// Names the file in which [`the_victim`] says where its server is.
+const VICTIM: &str = "PGTAPE_TEST_VICTIM";
+/// The watchdog needs a moment; this is more.
+const GONE: Duration = Duration::from_secs(30);
+
+#[test]
+fn a_server_does_not_outlive_a_test_process_that_is_killed() {
+    let directory = tempfile::tempdir().unwrap();
+    let said = directory.path().join("data_dir");
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "sandbox::the_victim"]).env(VICTIM, &said);
+    let mut victim = Process::start("the victim", command, &directory.path().join("log")).unwrap();
+    let started = Instant::now();
+    while !said.exists() {
+        assert!(victim.ended().unwrap().is_none() && started.elapsed() < GONE, "{}", victim.failure("made no server"));
+        std::thread::sleep(POLL);
+    }
+    let files = std::fs::read_to_string(&said).unwrap();
+    victim.kill9().unwrap();
+    let killed = Instant::now();
+    while Path::new(&files).exists() {
+        assert!(killed.elapsed() < GONE, "{files} is left");
+        std::thread::sleep(POLL);
+    }
+}
+
+/// Not a test by itself: the process that is killed above.
+#[test]
+fn the_victim() {
+    let Some(said) = std::env::var_os(VICTIM) else { return };
+    let server = server(&[]);
+    let partial = Path::new(&said).with_extension("partial");
+    std::fs::write(&partial, server.data_dir().to_str().unwrap()).unwrap();
+    std::fs::rename(partial, said).unwrap();
+    loop {
+        std::thread::park();
+    }
 }

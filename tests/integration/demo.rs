@@ -1,0 +1,32 @@
+//! The demo as scripts run it.
+
+use std::path::Path;
+use std::process::Command;
+
+use pgtape::sandbox::finish;
+use serde_json::{Value, json};
+
+const ENGINES: [&str; 5] = ["aether", "meltica", "openmatch", "perplex", "worker"];
+
+#[test]
+fn the_demo_kills_everything_and_proves_that_nothing_was_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let data_dir = directory.path().join("data");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pgtape"));
+    command.args(["demo", "--seconds", "15", "--rate", "20", "--json", "--data-dir"]).arg(&data_dir);
+    let finished = finish(command).unwrap();
+    let report = finished.json();
+    let said = format!("{}{}", finished.stderr, finished.stdout);
+    assert_eq!((finished.code, &report["ok"]), (Some(0), &Value::Bool(true)), "{said}");
+    assert_eq!(report["kills"], json!({"service": 2, "engine": 1, "postgres": 1}));
+    assert_eq!(report["verify"]["ok"], true, "{said}");
+    assert!(report["tape"]["transactions"].as_u64() > Some(0), "{said}");
+    assert!(report["tape"]["bytes"].as_u64() > Some(0), "{said}");
+    let engines = report["engines"].as_object().unwrap();
+    assert_eq!(engines.keys().collect::<Vec<_>>(), ENGINES);
+    for (name, engine) in engines {
+        assert!(engine["commits"].as_u64() > Some(0), "{name}: {said}");
+        assert_eq!(engine["acknowledged_missing"], 0, "{name}: {said}");
+    }
+    assert!(Path::new(&data_dir).is_dir(), "the data directory that was named stays");
+}
