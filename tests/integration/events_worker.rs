@@ -1,10 +1,11 @@
 //! worker's events: the files run with psql leave the same rows as the Rust writer, and repeats change nothing.
 
 use jiff::Timestamp;
+use pgtape::engines::Side;
 use pgtape::engines::worker::queries::Period;
 use pgtape::engines::worker::{
-    Audit, EventType, Fill, FillStatus, FundingPayment, FundingSnapshot, Kind, Order, Side, Snapshot, Status,
-    StatusChange, Writer,
+    Audit, EventType, Fill, FillStatus, FundingPayment, FundingSnapshot, Kind, Order, Snapshot, Status, StatusChange,
+    Writer,
 };
 use pgtape::sandbox::Database;
 use serde_json::json;
@@ -139,7 +140,7 @@ async fn many_retries_of_one_decision_at_once_make_one_order() {
         let orders: Vec<Order> = (1..=8).map(|n| order(round * 100 + n, &format!("key {round}"))).collect();
         let placed = futures_util::future::join_all(orders.iter().map(|order| writer.place_order(order))).await;
         let placed: Vec<_> = placed.into_iter().map(Result::unwrap).collect();
-        assert_eq!(placed.iter().filter(|p| p.committed.applied).count(), 1);
+        assert_eq!(placed.iter().filter(|p| p.written.applied).count(), 1);
         assert!(placed.iter().all(|p| p.id == placed[0].id), "every retry learns the id of the first");
     }
     assert_eq!(database.psql("SELECT count(*) FROM worker.orders").unwrap(), "20");

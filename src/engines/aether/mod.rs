@@ -12,7 +12,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::event::event;
-use super::{Amount, Committed, Error, Event, Store};
+use super::{Amount, Error, Event, Store, Written};
 
 pub use ids::{ARB_NAMESPACE, BUNDLE_NAMESPACE, arb_id, bundle_id};
 pub use metrics::Metrics;
@@ -158,7 +158,7 @@ impl Writer {
     }
 
     /// The engine found an opportunity.
-    pub async fn record_arb(&self, a: &Arb) -> Result<Committed, Error> {
+    pub async fn record_arb(&self, a: &Arb) -> Result<Written, Error> {
         let params: super::Params<'_> = &[
             &a.arb_id,
             &a.ts,
@@ -178,11 +178,11 @@ impl Writer {
             &a.sim_us,
             &a.git_sha,
         ];
-        self.store.write(&ARB, params).await
+        Ok(self.store.write(&ARB, params).await?.into())
     }
 
     /// The executor submitted a bundle, and builders answered: one transaction. Says so in the log once it is committed.
-    pub async fn submit_bundle(&self, b: &Bundle) -> Result<Committed, Error> {
+    pub async fn submit_bundle(&self, b: &Bundle) -> Result<Written, Error> {
         let bundle_id = b.bundle_id();
         let meant_for = b.builders.as_ref().map_or(Value::Null, |names| Value::from(names.clone()));
         let builders: Vec<&str> = b.answers.iter().map(|answer| answer.builder.as_str()).collect();
@@ -210,20 +210,20 @@ impl Writer {
             resubmission = !committed.applied,
             "bundle submitted"
         );
-        Ok(committed)
+        Ok(committed.into())
     }
 
     /// The poll loop looked for a bundle on chain.
-    pub async fn record_inclusion(&self, i: &Inclusion) -> Result<Committed, Error> {
+    pub async fn record_inclusion(&self, i: &Inclusion) -> Result<Written, Error> {
         let params: super::Params<'_> =
             &[&i.bundle_id, &i.builder, &i.included, &i.included_block, &i.landed_tx_hash, &i.error, &i.resolved_at];
-        self.store.write(&INCLUSION, params).await
+        Ok(self.store.write(&INCLUSION, params).await?.into())
     }
 
     /// A liquidity pool was seen.
-    pub async fn record_pool(&self, p: &Pool) -> Result<Committed, Error> {
+    pub async fn record_pool(&self, p: &Pool) -> Result<Written, Error> {
         let params: super::Params<'_> =
             &[&p.address, &p.protocol, &p.token0, &p.token1, &p.fee_bps, &p.tier, &p.seen_at, &p.source];
-        self.store.write(&POOL, params).await
+        Ok(self.store.write(&POOL, params).await?.into())
     }
 }

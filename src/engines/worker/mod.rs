@@ -12,9 +12,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::event::event;
-use super::{Committed, Error, Event, Store};
+use super::{Error, Event, Side, Store, Written};
 
-pub use words::{EventType, FillStatus, Kind, Side, Status};
+pub use words::{EventType, FillStatus, Kind, Status};
 
 const ORDER: Event = event!("worker", "order");
 const ORDER_STATUS: Event = event!("worker", "order_status");
@@ -56,7 +56,7 @@ pub struct Placed {
     /// Of the order that has the key.
     pub id: Uuid,
     /// The write.
-    pub committed: Committed,
+    pub written: Written,
 }
 
 /// An exchange's word on an order.
@@ -170,7 +170,7 @@ impl Writer {
 
     /// Records the decision before the order is sent. Whoever repeats it gets the id of the first.
     pub async fn place_order(&self, o: &Order) -> Result<Placed, Error> {
-        let (side, kind) = (o.side.as_str(), o.kind.as_str());
+        let (side, kind) = (o.side.upper(), o.kind.as_str());
         let params: super::Params<'_> = &[
             &o.id,
             &o.idempotency_key,
@@ -183,17 +183,17 @@ impl Writer {
             &o.placed_at,
         ];
         let committed = self.store.write(&ORDER, params).await?;
-        Ok(Placed { id: committed.row.get("id"), committed })
+        Ok(Placed { id: committed.row.get("id"), written: committed.into() })
     }
 
     /// Records an exchange's word on an order, other than a fill.
-    pub async fn change_status(&self, c: &StatusChange) -> Result<Committed, Error> {
+    pub async fn change_status(&self, c: &StatusChange) -> Result<Written, Error> {
         let params: super::Params<'_> = &[&c.order_id, &c.status.as_str(), &c.exchange_order_id, &c.said_at];
-        self.store.write(&ORDER_STATUS, params).await
+        Ok(self.store.write(&ORDER_STATUS, params).await?.into())
     }
 
     /// Records a fill and its order's new status.
-    pub async fn record_fill(&self, f: &Fill) -> Result<Committed, Error> {
+    pub async fn record_fill(&self, f: &Fill) -> Result<Written, Error> {
         let status = f.status.as_str();
         let params: super::Params<'_> = &[
             &f.id,
@@ -206,21 +206,21 @@ impl Writer {
             &f.filled_at,
             &status,
         ];
-        self.store.write(&FILL, params).await
+        Ok(self.store.write(&FILL, params).await?.into())
     }
 
     /// Records a reconciled state.
-    pub async fn record_snapshot(&self, s: &Snapshot) -> Result<Committed, Error> {
-        self.store.write(&SNAPSHOT, &[&s.id, &s.snapshot, &s.reconciled_at]).await
+    pub async fn record_snapshot(&self, s: &Snapshot) -> Result<Written, Error> {
+        Ok(self.store.write(&SNAPSHOT, &[&s.id, &s.snapshot, &s.reconciled_at]).await?.into())
     }
 
     /// Records an entry of the audit log.
-    pub async fn record_audit(&self, a: &Audit) -> Result<Committed, Error> {
-        self.store.write(&AUDIT, &[&a.id, &a.event_type.as_str(), &a.event_data, &a.created_at]).await
+    pub async fn record_audit(&self, a: &Audit) -> Result<Written, Error> {
+        Ok(self.store.write(&AUDIT, &[&a.id, &a.event_type.as_str(), &a.event_data, &a.created_at]).await?.into())
     }
 
     /// Records a market's funding.
-    pub async fn record_funding(&self, f: &FundingSnapshot) -> Result<Committed, Error> {
+    pub async fn record_funding(&self, f: &FundingSnapshot) -> Result<Written, Error> {
         let params: super::Params<'_> = &[
             &f.id,
             &f.exchange,
@@ -230,12 +230,12 @@ impl Writer {
             &f.index_price_quote,
             &f.snapshot_at,
         ];
-        self.store.write(&FUNDING_SNAPSHOT, params).await
+        Ok(self.store.write(&FUNDING_SNAPSHOT, params).await?.into())
     }
 
     /// Records a funding payment.
-    pub async fn record_payment(&self, p: &FundingPayment) -> Result<Committed, Error> {
+    pub async fn record_payment(&self, p: &FundingPayment) -> Result<Written, Error> {
         let params: super::Params<'_> = &[&p.id, &p.exchange, &p.symbol, &p.asset, &p.amount_quote, &p.paid_at];
-        self.store.write(&FUNDING_PAYMENT, params).await
+        Ok(self.store.write(&FUNDING_PAYMENT, params).await?.into())
     }
 }

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Audit, EventType, FundingSnapshot, Side, Snapshot, Writer};
+use super::{Audit, EventType, FundingSnapshot, Snapshot, Writer};
 use crate::engines::event::query;
-use crate::engines::{Error, Event};
+use crate::engines::{Error, Event, Side};
 use crate::refusal::{Kind, Refusal};
 
 const OPEN_ORDERS: Event = query!("worker", "open_orders");

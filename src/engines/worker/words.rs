@@ -32,16 +32,6 @@ macro_rules! words {
 }
 
 words!(
-    /// Side of an order.
-    Side {
-        /// Gets base for quote.
-        Buy = "BUY",
-        /// Gets quote for base.
-        Sell = "SELL",
-    }
-);
-
-words!(
     /// Type of an order.
     Kind {
         /// At any price.

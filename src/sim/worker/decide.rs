@@ -3,19 +3,19 @@
 use serde_json::json;
 
 use super::{Event, Open, Worker, id, timestamp};
+use crate::engines::Side;
 use crate::engines::worker::{
-    Audit, EventType, Fill, FillStatus, FundingPayment, FundingSnapshot, Kind, Order, Side, Snapshot, Status,
-    StatusChange,
+    Audit, EventType, Fill, FillStatus, FundingPayment, FundingSnapshot, Kind, Order, Snapshot, Status, StatusChange,
 };
 use crate::sim::actor::Moment;
 use crate::sim::dice::Dice;
 
 /// Market, quote asset, and a price to start from in quote units.
 const MARKETS: [(&str, &str, &str, i64); 4] = [
-    ("kraken", "BTC-USD", "USD", 60_000_00),
-    ("kraken", "ETH-USD", "USD", 3_000_00),
-    ("binance", "BTC-USDT", "USDT", 60_010_00),
-    ("binance", "ETH-USDT", "USDT", 3_001_00),
+    ("kraken", "BTC-USD", "USD", 6_000_000),
+    ("kraken", "ETH-USD", "USD", 300_000),
+    ("binance", "BTC-USDT", "USDT", 6_001_000),
+    ("binance", "ETH-USDT", "USDT", 300_100),
 ];
 
 /// Orders that may be open before the bot only settles.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{Event, FILLS, ORDERS, Worker};
 use crate::engines::worker::{Audit, Fill, FundingPayment, FundingSnapshot, Order, Snapshot, StatusChange};
-use crate::sim::actor::{Effect, Image, image, jsonb_text, timestamp_text};
+use crate::sim::actor::{Effect, Image, image, jsonb_text, text, timestamp_text};
 
 pub(super) fn effects(bot: &Worker, event: &Event) -> Vec<Effect> {
     match event {
@@ -29,10 +29,6 @@ fn order_row(row: Image) -> Effect {
     Effect::row(ORDERS, &["id"], row)
 }
 
-fn text(value: impl ToString) -> Option<String> {
-    Some(value.to_string())
-}
-
 fn time(at: Timestamp) -> Option<String> {
     Some(timestamp_text(at.as_microsecond()))
 }
@@ -42,7 +38,7 @@ fn placed(o: &Order) -> Image {
         ("id", text(o.id)),
         ("exchange", text(&o.exchange)),
         ("symbol", text(&o.symbol)),
-        ("side", text(o.side.as_str())),
+        ("side", text(o.side.upper())),
         ("type", text(o.kind.as_str())),
         ("quantity_base", text(o.quantity_base)),
         ("price_quote", o.price_quote.map(|price| price.to_string())),

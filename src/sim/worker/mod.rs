@@ -139,12 +139,12 @@ impl Actor for Worker {
     async fn perform(&mut self, store: &Store, event: &Event) -> Result<Lsn, Error> {
         let writer = Writer::new(store.clone());
         let written = match event {
-            Event::Place(order) => writer.place_order(order).await?.committed,
+            Event::Place(order) => writer.place_order(order).await?.written,
             Event::PlaceTwice(order, other_id) => {
                 let first = writer.place_order(order).await?;
                 let again = writer.place_order(&Order { id: *other_id, ..order.clone() }).await?;
-                assert_eq!((first.id, again.committed.applied), (again.id, false), "a key makes one order");
-                again.committed
+                assert_eq!((first.id, again.written.applied), (again.id, false), "a key makes one order");
+                again.written
             }
             Event::Status(change) => writer.change_status(change).await?,
             Event::Fill(fill) => writer.record_fill(fill).await?,
