@@ -7,8 +7,10 @@ use serde_json::json;
 
 use super::{Command, Plan};
 use crate::config::Config;
+use crate::model::Lsn;
 use crate::pg::{self, Purpose, Session};
 use crate::refusal::{Kind, Refusal};
+use crate::source::{self, slot};
 use crate::tape;
 
 /// What the server knows of the slot.
@@ -25,13 +27,13 @@ pub struct SlotFacts {
     /// The process that does.
     pub active_pid: Option<i32>,
     /// What pgtape has confirmed as durable on the tape.
-    pub confirmed: Option<String>,
+    pub confirmed: Option<Lsn>,
     /// Where decoding would start.
-    pub restart: Option<String>,
+    pub restart: Option<Lsn>,
     /// reserved, extended, unreserved or lost.
     pub wal_status: Option<String>,
     /// WAL that the server keeps because of it, in bytes.
-    pub retained_bytes: Option<i64>,
+    pub retained_bytes: Option<u64>,
 }
 
 impl fmt::Display for SlotFacts {
@@ -44,52 +46,34 @@ impl fmt::Display for SlotFacts {
         writeln!(f, "database   {}", text(&self.database))?;
         let pid = self.active_pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
         writeln!(f, "active     {}{pid}", self.active.unwrap_or_default())?;
-        writeln!(f, "confirmed  {}", text(&self.confirmed))?;
-        writeln!(f, "restart    {}", text(&self.restart))?;
+        writeln!(f, "confirmed  {}", self.confirmed.unwrap_or_default())?;
+        writeln!(f, "restart    {}", self.restart.unwrap_or_default())?;
         writeln!(f, "wal_status {}", text(&self.wal_status))?;
         write!(f, "retained   {} bytes", self.retained_bytes.unwrap_or_default())
     }
 }
 
-const SLOT_SQL: &str = "SELECT database::text, active, active_pid, confirmed_flush_lsn::text, restart_lsn::text, \
-     wal_status::text, CASE WHEN pg_is_in_recovery() THEN NULL \
-         ELSE pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::int8 END \
-     FROM pg_replication_slots WHERE slot_name = $1";
-
 /// Asks the server for the facts of the configured slot.
 pub async fn show(config: &Config) -> Result<SlotFacts, Refusal> {
     let session =
         pg::connect(config.address()?, Purpose::Control).await.map_err(|e| e.into_refusal("look at the slot"))?;
-    facts(&session, &config.source.slot).await.map_err(|e| e.into_refusal("look at the slot"))
+    facts(&session, &config.source.slot).await
 }
 
-/// The facts of slot `slot`.
-pub(super) async fn facts(session: &Session, slot: &str) -> Result<SlotFacts, pg::Error> {
-    let row = session.query_opt(SLOT_SQL, &[&slot]).await?;
-    let slot = slot.to_owned();
-    Ok(match row {
-        None => SlotFacts {
-            slot,
-            exists: false,
-            database: None,
-            active: None,
-            active_pid: None,
-            confirmed: None,
-            restart: None,
-            wal_status: None,
-            retained_bytes: None,
-        },
-        Some(row) => SlotFacts {
-            slot,
-            exists: true,
-            database: row.get(0),
-            active: row.get(1),
-            active_pid: row.get(2),
-            confirmed: row.get(3),
-            restart: row.get(4),
-            wal_status: row.get(5),
-            retained_bytes: row.get(6),
-        },
+/// The facts of slot `name`.
+pub(super) async fn facts(session: &Session, name: &str) -> Result<SlotFacts, Refusal> {
+    let slot = slot::show(session, name).await.map_err(source::Error::into_refusal)?;
+    let of = |f: fn(slot::Slot) -> Option<String>| slot.clone().and_then(f);
+    Ok(SlotFacts {
+        slot: name.to_owned(),
+        exists: slot.is_some(),
+        database: of(|s| s.database),
+        active: slot.as_ref().map(|s| s.active.is_some()),
+        active_pid: slot.as_ref().and_then(|s| s.active.as_ref().map(|(pid, _)| *pid)),
+        confirmed: slot.as_ref().map(|s| s.confirmed),
+        restart: slot.as_ref().map(|s| s.restart),
+        wal_status: of(|s| Some(s.wal_status)),
+        retained_bytes: slot.as_ref().map(|s| s.retained_bytes),
     })
 }
 
@@ -102,7 +86,7 @@ pub struct Drop<'a> {
 impl Command for Drop<'_> {
     async fn plan(&self) -> Result<Plan, Refusal> {
         let facts = idle(show(self.config).await?)?;
-        let confirmed = facts.confirmed.as_deref().unwrap_or("0/0");
+        let confirmed = facts.confirmed.unwrap_or_default();
         Ok(Plan {
             command: "slot drop".into(),
             steps: vec![format!("drop slot {} on {}", facts.slot, self.config.address()?)],
@@ -136,19 +120,7 @@ fn idle(facts: SlotFacts) -> Result<SlotFacts, Refusal> {
 
 /// Drops the configured slot.
 pub(super) async fn drop_slot(config: &Config) -> Result<(), Refusal> {
-    let doing = "drop the slot";
-    let session = pg::connect(config.address()?, Purpose::Control).await.map_err(|e| e.into_refusal(doing))?;
-    match session.execute("SELECT pg_drop_replication_slot($1)", &[&config.source.slot]).await {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let error = pg::Error::from(error);
-            let hint = "stop the pgtape that reads it first";
-            if error.is(&pg::SqlState::OBJECT_IN_USE) {
-                return Err(Refusal::new(Kind::Slot, format!("{doing}: {error}"), hint));
-            }
-            Err(error.into_refusal(doing))
-        }
-    }
+    slot::drop(config.address()?, &config.source.slot).await.map(|_existed| ()).map_err(source::Error::into_refusal)
 }
 
 /// `pgtape slot reset`: the next start takes everything anew, under a new epoch.
@@ -195,49 +167,16 @@ impl Command for Reset<'_> {
     }
 
     async fn apply(&self, _plan: &Plan) -> Result<(), Refusal> {
-        if let Some(tape) = self.tape()? {
-            note_copy(self.config, &tape)?;
-        }
-        if show(self.config).await?.exists {
-            drop_slot(self.config).await?;
-        }
-        Ok(())
+        let Some(tape) = self.tape()? else { return drop_slot(self.config).await };
+        let address = self.config.address()?;
+        let (mut writer, recovered) = open_tape(self.config, &tape).map_err(tape::Error::into_refusal)?;
+        let reset = source::reset(address, &self.config.source.slot, &mut writer, &recovered).await;
+        reset.map(|_existed| ()).map_err(source::Error::into_refusal)
     }
 }
 
-/// Notes on the tape, durably, that a copy is due. Refuses while another process writes the tape.
-fn note_copy(config: &Config, info: &tape::Info) -> Result<(), Refusal> {
-    let note = || {
-        let options = tape::Options { reserve_bytes: config.tape.reserve_bytes, ..tape::Options::default() };
-        let (mut writer, recovered) =
-            tape::Writer::open(&config.tape.dir, options, info.origin.clone(), &tape::Proof::NONE)?;
-        let slot = config.source.slot.clone();
-        writer.intent(tape::Intent { slot, epoch: recovered.epoch + 1, tables: Vec::new() })?;
-        writer.sync().map(|_durable| ())
-    };
-    note().map_err(tape::Error::into_refusal)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{Environment, Overrides};
-    use crate::tape::{Options, Origin, Proof, Writer};
-
-    #[test]
-    fn the_next_start_sees_that_a_copy_is_due() {
-        let dir = tempfile::tempdir().unwrap();
-        let flags = Overrides { data_dir: Some(dir.path().to_owned()), ..Overrides::default() };
-        let config = Config::load(&flags, &Environment::default()).unwrap();
-        let origin = Origin { system_id: 1, timeline: 1, database_oid: 1, fingerprint: 1, slot: "pgtape".into() };
-        let open = || Writer::open(&config.tape.dir, Options::default(), origin.clone(), &Proof::NONE);
-        let (mut writer, _) = open().unwrap();
-        writer.sync().unwrap();
-        let locked = note_copy(&config, &tape::info(&config.tape.dir).unwrap()).unwrap_err();
-        assert_eq!(locked.kind, Kind::Locked, "{locked}");
-        drop(writer);
-        note_copy(&config, &tape::info(&config.tape.dir).unwrap()).unwrap();
-        let (_writer, recovered) = open().unwrap();
-        assert_eq!(recovered.copy_pending.map(|intent| (intent.slot, intent.epoch)), Some(("pgtape".into(), 1)));
-    }
+/// Opens the tape to write. Refuses while another process does.
+fn open_tape(config: &Config, info: &tape::Info) -> Result<(tape::Writer, tape::Recovered), tape::Error> {
+    let options = tape::Options { reserve_bytes: config.tape.reserve_bytes, ..tape::Options::default() };
+    tape::Writer::open(&config.tape.dir, options, info.origin.clone(), &tape::Proof::NONE)
 }

@@ -26,10 +26,11 @@ impl Uninstall<'_> {
         pg::connect(self.config.address()?, Purpose::Control).await.map_err(|e| e.into_refusal("uninstall"))
     }
 
-    async fn find(&self, session: &Session) -> Result<Found, pg::Error> {
+    async fn find(&self, session: &Session) -> Result<Found, Refusal> {
         let sql =
             "SELECT EXISTS (SELECT FROM pg_publication WHERE pubname = $1), to_regnamespace('pgtape') IS NOT NULL";
-        let row = session.query_one(sql, &[&self.config.source.publication]).await?;
+        let row = session.query_one(sql, &[&self.config.source.publication]).await;
+        let row = row.map_err(|e| pg::Error::from(e).into_refusal("uninstall"))?;
         Ok(Found {
             slot: slot::facts(session, &self.config.source.slot).await?,
             publication: row.get(0),
@@ -42,7 +43,7 @@ impl Uninstall<'_> {
 impl Command for Uninstall<'_> {
     async fn plan(&self) -> Result<Plan, Refusal> {
         let session = self.session().await?;
-        let found = self.find(&session).await.map_err(|e| e.into_refusal("uninstall"))?;
+        let found = self.find(&session).await?;
         if let Some(pid) = found.slot.active_pid {
             let what = format!("slot {} is in use by the server process {pid}", found.slot.slot);
             return Err(Refusal::new(Kind::Slot, what, "stop the pgtape that reads it first"));
@@ -74,7 +75,7 @@ impl Command for Uninstall<'_> {
     async fn apply(&self, _plan: &Plan) -> Result<(), Refusal> {
         let session = self.session().await?;
         let refused = |e: pg::Error| e.into_refusal("uninstall");
-        let found = self.find(&session).await.map_err(refused)?;
+        let found = self.find(&session).await?;
         if found.slot.exists {
             slot::drop_slot(self.config).await?;
         }

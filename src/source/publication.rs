@@ -51,7 +51,7 @@ impl Publication {
 }
 
 /// Reads the publication; `None` if there is none of that name.
-pub(super) async fn read(session: &Session, version: u32, name: &str) -> Result<Option<Publication>, Error> {
+pub async fn read(session: &Session, version: u32, name: &str) -> Result<Option<Publication>, Error> {
     const DOING: &str = "read the publication";
     let head = "SELECT oid, puballtables, pubinsert AND pubtruncate, pubupdate AND pubdelete, pubviaroot \
                 FROM pg_publication WHERE pubname = $1";

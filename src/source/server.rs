@@ -167,7 +167,8 @@ impl Server {
 }
 
 /// Whether `synchronous_standby_names` matches our walsender: `*`, or our application name in any case.
-pub(super) fn waits_for_us(names: &str) -> bool {
+#[must_use]
+pub fn waits_for_us(names: &str) -> bool {
     let list = names.rsplit_once('(').map_or(names, |(_, list)| list);
     list.trim_end().trim_end_matches(')').split(',').any(|name| {
         let name = name.trim();

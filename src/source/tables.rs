@@ -54,7 +54,7 @@ const CATALOG: &str = "SELECT c.oid, n.nspname::text, c.relname::text, c.relkind
      WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'";
 
 /// Every table of the database that is not Postgres's own.
-pub(super) async fn read_catalog(session: &Session) -> Result<Vec<CatalogTable>, Error> {
+pub async fn read_catalog(session: &Session) -> Result<Vec<CatalogTable>, Error> {
     let rows = session.query(CATALOG, &[]).await.doing("read the catalog")?;
     let table = |row: &tokio_postgres::Row| CatalogTable {
         oid: row.get(0),

@@ -4,17 +4,16 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::Check;
 use crate::config::Config;
-use crate::pg::{self, Session};
 
 /// Less free space than this many segments is a finding.
 const FREE_SEGMENTS_MIN: u64 = 4;
 
 /// Looks and checks.
-pub(super) async fn examine(_session: &Session, config: &Config) -> Result<Vec<Check>, pg::Error> {
+pub(super) fn examine(config: &Config) -> Vec<Check> {
     const NAME: &str = "data_dir";
     let dir = config.data_dir.display();
     let Ok(metadata) = std::fs::metadata(&config.data_dir) else {
-        return Ok(vec![Check::ok(NAME, format!("{dir} does not exist yet: the first run makes it"))]);
+        return vec![Check::ok(NAME, format!("{dir} does not exist yet: the first run makes it"))];
     };
     let mut checks = Vec::new();
     let mode = metadata.permissions().mode() & 0o777;
@@ -33,5 +32,5 @@ pub(super) async fn examine(_session: &Session, config: &Config) -> Result<Vec<C
             Check::ok("free_space", format!("{free} bytes are free in {dir}"))
         });
     }
-    Ok(checks)
+    checks
 }

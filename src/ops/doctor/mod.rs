@@ -101,10 +101,15 @@ pub async fn examine(config: &Config) -> Result<Report, Refusal> {
 }
 
 async fn examine_all(session: &Session, config: &Config) -> Result<Vec<Check>, pg::Error> {
-    let mut checks = server::examine(session).await?;
-    let tables = tables::read(session, config).await?;
-    checks.extend(tables::examine(&tables, config));
-    checks.extend(publication::examine(session, config, &tables).await?);
-    checks.extend(data::examine(session, config).await?);
+    let (facts, mut checks) = server::examine(session).await?;
+    let captured = tables::read(session, config).await?;
+    checks.extend(tables::examine(session, &captured, &facts.role).await?);
+    checks.extend(publication::examine(session, config, &captured, facts.version_num).await?);
+    checks.extend(data::examine(config));
     Ok(checks)
+}
+
+/// The statements of a hint like `as their owner: GRANT ..`.
+fn sql_of(hint: &str) -> &str {
+    hint.split_once(": ").map_or(hint, |(_, sql)| sql)
 }

@@ -1,25 +1,38 @@
 //! Checks of publication and slot: that they are there, and are what the configuration says.
 
-use std::collections::BTreeSet;
-
 use super::Check;
-use super::tables::Tables;
+use super::tables::Captured;
 use crate::config::Config;
-use crate::model::TableName;
-use crate::ops::slot::{self, SlotFacts};
 use crate::pg::{self, Session};
-
-const PUBLICATION_SQL: &str = "SELECT puballtables, pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot \
-     FROM pg_publication WHERE pubname = $1";
-const PUBLISHED_SQL: &str = "SELECT schemaname::text, tablename::text FROM pg_publication_tables WHERE pubname = $1";
+use crate::source::publication::{Publication, read, statements};
+use crate::source::slot::{self, Slot};
+use crate::source::tables::CatalogTable;
 
 /// Asks and checks.
-pub(super) async fn examine(session: &Session, config: &Config, tables: &Tables) -> Result<Vec<Check>, pg::Error> {
-    let mut checks = publication(session, config, tables).await?;
-    let row = session.query_one("SELECT current_database()::text", &[]).await?;
-    checks.push(slot_check(&slot::facts(session, &config.source.slot).await?, row.get(0)));
-    let row = session.query_one("SELECT to_regclass('pgtape.sink_position') IS NOT NULL", &[]).await?;
-    if !row.get::<_, bool>(0) && !config.rollups.names.is_empty() {
+pub(super) async fn examine(
+    session: &Session,
+    config: &Config,
+    captured: &Captured,
+    version: u32,
+) -> Result<Vec<Check>, pg::Error> {
+    let refused = |e: crate::source::Error| pg::Error::Refused(e.into_refusal());
+    let name = &config.source.publication;
+    let found = read(session, version, name).await.map_err(refused)?;
+    let row = session
+        .query_one(
+            "SELECT current_database()::text, has_database_privilege(current_database(), 'CREATE'), \
+             to_regclass('pgtape.sink_position') IS NOT NULL",
+            &[],
+        )
+        .await?;
+    let (database, may_create, schema): (String, bool, bool) = (row.get(0), row.get(1), row.get(2));
+    let slot = slot::show(session, &config.source.slot).await.map_err(refused)?;
+    let mut checks = Vec::new();
+    if !captured.chosen.is_empty() {
+        checks.push(publication(found.as_ref(), name, captured, may_create));
+    }
+    checks.push(slot_check(&config.source.slot, slot.as_ref(), &database));
+    if !schema && !config.rollups.names.is_empty() {
         let message = "schema pgtape is missing: roll-ups have nowhere to keep their position";
         let check = if config.built_in { Check::advice } else { Check::finding };
         checks.push(check("schema_pgtape", message.to_owned(), "-- run: pgtape migrate up".to_owned()));
@@ -27,113 +40,87 @@ pub(super) async fn examine(session: &Session, config: &Config, tables: &Tables)
     Ok(checks)
 }
 
-async fn publication(session: &Session, config: &Config, tables: &Tables) -> Result<Vec<Check>, pg::Error> {
+/// What `run` would change of it, or have its owner change.
+fn publication(found: Option<&Publication>, name: &str, captured: &Captured, may_create: bool) -> Check {
     const NAME: &str = "publication";
-    let publication = &config.source.publication;
-    let wanted: BTreeSet<&TableName> = tables.roots().map(|t| &t.name).collect();
-    let quoted = pg::identifier(publication);
-    let list = wanted.iter().map(|t| pg::table(t)).collect::<Vec<_>>().join(", ");
-    let Some(row) = session.query_opt(PUBLICATION_SQL, &[publication]).await? else {
-        let may = session.query_one("SELECT has_database_privilege(current_database(), 'CREATE')", &[]).await?;
-        let fix = format!("CREATE PUBLICATION {quoted} FOR TABLE {list} WITH (publish_via_partition_root = true);");
-        let check = if may.get(0) {
-            Check::advice(NAME, format!("{publication} does not exist yet: the first run makes it"), fix)
-        } else {
-            Check::finding(NAME, format!("{publication} does not exist, and this role may not make it"), fix)
-        };
-        return Ok(vec![check]);
-    };
-    let [all_tables, insert, update, delete, truncate, via_root]: [bool; 6] = std::array::from_fn(|i| row.get(i));
-    let mut checks = Vec::new();
-    if !via_root {
-        let fix = format!("ALTER PUBLICATION {quoted} SET (publish_via_partition_root = true);");
-        checks.push(Check::finding(NAME, format!("{publication} does not publish via partition root"), fix));
-    }
-    if !(insert && update && delete && truncate) {
-        let fix = format!("ALTER PUBLICATION {quoted} SET (publish = 'insert, update, delete, truncate');");
-        let message = format!("{publication} leaves out some of insert, update, delete and truncate");
-        checks.push(Check::advice(NAME, message, fix));
-    }
-    if all_tables {
-        let fix = format!("DROP PUBLICATION {quoted}; -- then: pgtape run, or pgtape migrate up");
-        checks.push(Check::finding(NAME, format!("{publication} is FOR ALL TABLES; pgtape names its tables"), fix));
-    } else if !wanted.is_empty() {
-        let rows = session.query(PUBLISHED_SQL, &[publication]).await?;
-        let published = rows.iter().map(|r| TableName::new(r.get(0), r.get(1))).collect();
-        checks.extend(drift(
-            publication,
-            &wanted,
-            &published,
-            &format!("ALTER PUBLICATION {quoted} SET TABLE {list};"),
-        ));
-    }
-    if checks.is_empty() {
-        checks.push(Check::ok(NAME, format!("{publication} publishes what the configuration names")));
-    }
-    Ok(checks)
-}
-
-/// What is published and not meant, or meant and not published.
-fn drift(name: &str, wanted: &BTreeSet<&TableName>, published: &BTreeSet<TableName>, fix: &str) -> Option<Check> {
+    let mut wanted: Vec<&CatalogTable> = captured.chosen.iter().collect();
     // The heartbeat is ours, and may be published beside the tables.
-    let ours = |t: &&TableName| &*t.schema != "pgtape";
-    let missing: Vec<String> = wanted.iter().filter(|t| !published.contains(**t)).map(ToString::to_string).collect();
-    let extra: Vec<String> =
-        published.iter().filter(ours).filter(|t| !wanted.contains(t)).map(ToString::to_string).collect();
-    if missing.is_empty() && extra.is_empty() {
-        return None;
+    let published = |table: &&CatalogTable| found.is_some_and(|publication| publication.has(&table.name));
+    wanted.extend(captured.catalog.iter().filter(|t| &*t.name.schema == "pgtape").filter(published));
+    match (statements(found, name, &wanted), found) {
+        (Err(refusal), _) => Check::finding(NAME, refusal.what, format!("-- {}", refusal.hint)),
+        (Ok(sql), Some(_)) if sql.is_empty() => Check::ok(NAME, format!("{name} publishes what is to be captured")),
+        (Ok(sql), Some(_)) => {
+            let message = format!("{name} has drifted: it does not publish what is to be captured");
+            Check::finding(NAME, message, sql.join("\n"))
+        }
+        (Ok(sql), None) if may_create => {
+            Check::advice(NAME, format!("{name} does not exist yet: the first run makes it"), sql.join("\n"))
+        }
+        (Ok(sql), None) => {
+            Check::finding(NAME, format!("{name} does not exist, and this role may not make it"), sql.join("\n"))
+        }
     }
-    let say = |what: &str, list: &[String]| match list {
-        [] => String::new(),
-        list => format!(", {what} {}", list.join(" ")),
-    };
-    let message = format!("{name} has drifted{}{}", say("lacks", &missing), say("has besides", &extra));
-    Some(Check::finding("publication", message, fix))
 }
 
-fn slot_check(slot: &SlotFacts, database: &str) -> Check {
+fn slot_check(name: &str, slot: Option<&Slot>, database: &str) -> Check {
     const NAME: &str = "slot";
-    let name = &slot.slot;
-    if !slot.exists {
+    let Some(slot) = slot else {
         return Check::ok(NAME, format!("{name} does not exist yet: the first run makes it"));
-    }
-    if slot.database.as_deref() != Some(database) {
-        let other = slot.database.as_deref().unwrap_or("no database (it is physical)");
-        let message = format!("{name} belongs to {other}, not to {database}");
+    };
+    if slot.database.as_deref() != Some(database) || slot.plugin.as_deref() != Some("pgoutput") {
+        let whose = match (&slot.database, &slot.plugin) {
+            (Some(other), Some(plugin)) => format!("belongs to {other} and sends {plugin}"),
+            _ => "is physical".to_owned(),
+        };
+        let message = format!("{name} {whose}; needed is pgoutput of {database}");
         return Check::finding(NAME, message, "-- choose another name in source.slot");
     }
-    match slot.wal_status.as_deref() {
-        Some("lost") => {
+    match slot.wal_status.as_str() {
+        "lost" => {
             let message = format!("{name} is lost: the server has removed WAL it needs");
             Check::finding(NAME, message, "-- run: pgtape slot reset --reason ..  (takes a new copy)")
         }
-        Some("unreserved") => {
+        "unreserved" => {
             let message = format!("{name} will be lost soon: it keeps more than max_slot_wal_keep_size");
             let fix = "ALTER SYSTEM SET max_slot_wal_keep_size = '64GB'; SELECT pg_reload_conf(); -- and start pgtape";
             Check::finding(NAME, message, fix)
         }
         _ => {
-            let active = if slot.active == Some(true) { "active" } else { "not active" };
-            let bytes = slot.retained_bytes.unwrap_or_default();
-            Check::ok(NAME, format!("{name} is {active} and keeps {bytes} bytes of WAL"))
+            let active = if slot.active.is_some() { "active" } else { "not active" };
+            Check::ok(NAME, format!("{name} is {active} and keeps {} bytes of WAL", slot.retained_bytes))
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Level;
     use super::*;
+    use crate::model::Lsn;
 
     #[test]
-    fn drift_is_named_in_both_directions() {
-        let [a, b, heartbeat] = [("s", "a"), ("s", "b"), ("pgtape", "heartbeat")].map(|(s, t)| TableName::new(s, t));
-        let check = |wanted: &[&TableName], published: &[&TableName], want: Option<&str>| {
-            let published = published.iter().map(|t| (*t).clone()).collect();
-            let found = drift("p", &wanted.iter().copied().collect(), &published, "");
-            assert_eq!(found.map(|c| c.message).as_deref(), want);
+    fn a_slot_of_another_kind_or_a_lost_one_is_found() {
+        let check = |plugin: &str, database: &str, wal_status: &str, want: Level| {
+            let slot = Slot {
+                name: "s".into(),
+                plugin: Some(plugin.into()),
+                database: Some(database.into()),
+                temporary: false,
+                active: None,
+                confirmed: Lsn(1),
+                restart: Lsn(1),
+                wal_status: wal_status.into(),
+                retained_bytes: 0,
+            };
+            assert_eq!(slot_check("s", Some(&slot), "d").level, want, "{plugin} {database} {wal_status}");
         };
-        check(&[&a, &b], &[&a, &b, &heartbeat], None);
-        check(&[&a, &b], &[&a], Some("p has drifted, lacks s.b"));
-        check(&[&a], &[&b], Some("p has drifted, lacks s.a, has besides s.b"));
+        check("pgoutput", "d", "reserved", Level::Ok);
+        check("pgoutput", "d", "extended", Level::Ok);
+        check("pgoutput", "other", "reserved", Level::Finding);
+        check("wal2json", "d", "reserved", Level::Finding);
+        check("pgoutput", "d", "unreserved", Level::Finding);
+        check("pgoutput", "d", "lost", Level::Finding);
+        assert_eq!(slot_check("s", None, "d").level, Level::Ok);
     }
 }

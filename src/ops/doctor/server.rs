@@ -2,17 +2,18 @@
 
 use super::Check;
 use crate::pg::{self, Purpose, Session};
+use crate::source::server::waits_for_us;
 
 /// The oldest server with everything pgtape needs, and the newest it is tested with.
-const VERSIONS: std::ops::RangeInclusive<i32> = 14..=18;
+const VERSIONS: std::ops::RangeInclusive<u32> = 14..=18;
 /// Slots and senders to have free: the stream, and one for verify or the refresh of a table.
 const FREE_MIN: i64 = 2;
 /// More than this between two clocks makes lag in seconds meaningless.
 const CLOCK_SKEW_MAX_MS: i64 = 2_000;
 
 /// What one question brings.
-struct Facts {
-    version_num: i32,
+pub(super) struct Facts {
+    pub version_num: u32,
     version: String,
     wal_level: String,
     slots_max: i64,
@@ -25,7 +26,8 @@ struct Facts {
     idle_timeout: Option<String>,
     in_recovery: bool,
     may_replicate: bool,
-    role: String,
+    /// Our role.
+    pub role: String,
 }
 
 const FACTS_SQL: &str = "SELECT current_setting('server_version_num')::int4, current_setting('server_version'), \
@@ -40,10 +42,10 @@ const FACTS_SQL: &str = "SELECT current_setting('server_version_num')::int4, cur
          AND pg_has_role(g.oid, 'MEMBER')) FROM pg_roles WHERE rolname = current_user), current_user::text";
 
 /// Asks and checks.
-pub(super) async fn examine(session: &Session) -> Result<Vec<Check>, pg::Error> {
+pub(super) async fn examine(session: &Session) -> Result<(Facts, Vec<Check>), pg::Error> {
     let row = session.query_one(FACTS_SQL, &[]).await?;
     let facts = Facts {
-        version_num: row.get(0),
+        version_num: u32::try_from(row.get::<_, i32>(0)).unwrap_or(0),
         version: row.get(1),
         wal_level: row.get(2),
         slots_max: row.get(3),
@@ -60,7 +62,7 @@ pub(super) async fn examine(session: &Session) -> Result<Vec<Check>, pg::Error> 
     };
     let mut checks = settings(&facts);
     checks.push(clock(session).await?);
-    Ok(checks)
+    Ok((facts, checks))
 }
 
 fn settings(facts: &Facts) -> Vec<Check> {
@@ -85,7 +87,7 @@ fn settings(facts: &Facts) -> Vec<Check> {
         });
     }
     checks.push(keep_size(facts.keep_size_mb));
-    checks.push(synchronous(&facts.standby_names, Purpose::Stream.application_name()));
+    checks.push(synchronous(&facts.standby_names));
     if let Some(timeout) = facts.idle_timeout.as_deref().filter(|t| *t != "0") {
         let message = format!("a slot is given up when pgtape is away for {timeout}");
         let fix = "ALTER SYSTEM SET idle_replication_slot_timeout = 0; SELECT pg_reload_conf();";
@@ -127,16 +129,13 @@ fn keep_size(megabytes: i64) -> Check {
 }
 
 /// A server that waits for pgtape's feedback would make every commit as slow as pgtape.
-fn synchronous(standby_names: &str, application_name: &str) -> Check {
+fn synchronous(standby_names: &str) -> Check {
     let name = "synchronous_standby_names";
-    let quoted_or_bare = |c: char| c.is_whitespace() || matches!(c, ',' | '(' | ')' | '"');
-    let waits = standby_names.split(quoted_or_bare).any(|n| n == "*" || n.eq_ignore_ascii_case(application_name));
-    if waits {
-        let message = format!("'{standby_names}' makes commits wait for pgtape");
-        let fix = format!(
-            "ALTER SYSTEM SET synchronous_standby_names = ''; SELECT pg_reload_conf(); -- or names other than * and {application_name}"
-        );
-        return Check::finding(name, message, fix);
+    if waits_for_us(standby_names) {
+        let ours = Purpose::Stream.application_name();
+        let fix = "ALTER SYSTEM SET synchronous_standby_names = ''; SELECT pg_reload_conf();";
+        let fix = format!("{fix} -- or names other than * and {ours}");
+        return Check::finding(name, format!("'{standby_names}' makes commits wait for pgtape"), fix);
     }
     Check::ok(name, format!("'{standby_names}' does not make commits wait for pgtape"))
 }
@@ -163,17 +162,6 @@ fn clock_skew(before: i64, server: i64, after: i64) -> Check {
 mod tests {
     use super::super::Level;
     use super::*;
-
-    #[test]
-    fn a_server_that_would_wait_for_us_is_found() {
-        let check = |names: &str, want: Level| assert_eq!(synchronous(names, "pgtape").level, want, "{names}");
-        check("", Level::Ok);
-        check("*", Level::Finding);
-        check("ANY 1 (*)", Level::Finding);
-        check("FIRST 2 (a, PgTape)", Level::Finding);
-        check("\"pgtape\"", Level::Finding);
-        check("pgtape2, replica", Level::Ok);
-    }
 
     #[test]
     fn clocks_apart_are_found_in_both_directions() {
@@ -209,6 +197,7 @@ mod tests {
         check(good(), "");
         check(Facts { version_num: 130_000, ..good() }, "server_version");
         check(Facts { in_recovery: true, ..good() }, "server_version");
+        check(Facts { standby_names: "ANY 1 (*)".into(), ..good() }, "synchronous_standby_names");
         check(Facts { wal_level: "replica".into(), ..good() }, "wal_level");
         check(Facts { slots: 10, senders: 10, ..good() }, "max_replication_slots max_wal_senders");
         check(Facts { keep_size_mb: -1, ..good() }, "max_slot_wal_keep_size");
