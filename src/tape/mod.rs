@@ -27,6 +27,7 @@ mod recover;
 pub mod reserve;
 mod retain;
 mod scan;
+mod schema;
 mod segment;
 mod types;
 mod verify;

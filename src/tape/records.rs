@@ -44,7 +44,8 @@ fn kind_of(byte: u8) -> Result<Kind, Fault> {
     }
 }
 
-/// Whether a message describes a table (as the stream announces it, or what pgtape adds) or a type. The one thing the tape looks at in a message is its tag.
+/// Whether a message describes a table or a type: Relation, Type, and the facts of a table that pgtape itself adds to a
+/// copy. The one thing the tape looks at in a message is its tag.
 pub(crate) fn is_schema(message: &[u8]) -> bool {
     matches!(message.first(), Some(b'R' | b'Y' | b'@'))
 }

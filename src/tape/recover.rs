@@ -8,6 +8,8 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
+use bytes::Bytes;
+
 use super::bodies::FOOTER_FRAME_BYTES;
 use super::cursor::Saved;
 use super::disk::{self, fail_here};
@@ -28,6 +30,8 @@ pub(crate) struct Tail {
     pub(crate) file: File,
     pub(crate) state: State,
     pub(crate) origin: Origin,
+    /// The schema messages in force.
+    pub(crate) schema: Vec<Bytes>,
     /// A large unit that did not end: to be abandoned before anything follows.
     pub(crate) unfinished: Option<Begin>,
     /// A copy that did not end, now cut off.
@@ -55,7 +59,7 @@ pub(crate) fn recover(dir: &Path, proof: &Proof) -> Result<Option<Tail>, Error> 
     let path = disk::segment_path(dir, number);
     let mut window = Window::new(disk::open_distrusting(&path)?, path);
     let length = window.length()?;
-    let (scan, fault) = walk(&mut window, number, before.as_ref(), length)?;
+    let (mut scan, fault) = walk(&mut window, number, before.as_ref(), length)?;
     check_saved(dir, saved, number, &scan.state)?;
     // While a copy is pending, the slot is one that the copy made: it stands at the copy's point, nothing was confirmed.
     let confirmed = if scan.pending_copy().is_some() { Lsn::ZERO } else { proof.confirmed };
@@ -70,6 +74,7 @@ pub(crate) fn recover(dir: &Path, proof: &Proof) -> Result<Option<Tail>, Error> 
         file: window.into_file(),
         state: scan.state,
         origin: scan.head.origin.clone(),
+        schema: scan.take_schema(),
         unfinished: scan.unfinished().cloned(),
         cut_copy: None,
     };

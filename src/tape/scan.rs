@@ -8,12 +8,15 @@
 //!
 //! Invariant: `State` is what a writer would have after writing the same frames; positions only grow.
 
+use bytes::Bytes;
+
 use super::bodies::{Commit, Footer, SegmentHead, decode_gap, decode_intent};
 use super::chain::Chain;
 use super::fields::Fields;
-use super::format::{FLAG_FIRST, Fault, FrameKind, Header, to_u64};
+use super::format::{FLAG_FIRST, FLAG_SCHEMA, Fault, FrameKind, Header, to_u64};
 use super::pack::Unpacker;
 use super::records::{PART_HEAD_BYTES, RecordCursor, UnitHead, decode_part_head, unit_at};
+use super::schema::Schema;
 use super::{Begin, Intent, Kind};
 use crate::model::Lsn;
 
@@ -43,6 +46,7 @@ struct Open {
     first_part: u64,
     messages: u64,
     bytes: u64,
+    schema: Schema,
 }
 
 /// Walks a segment.
@@ -53,6 +57,8 @@ pub(crate) struct Scan {
     open: Option<Open>,
     /// A copy that has not ended, and the state before its first Intent.
     intent: Option<(Intent, State)>,
+    /// What units that count have said of tables.
+    schema: Schema,
     raw: Vec<u8>,
     unpacker: Unpacker,
 }
@@ -83,7 +89,20 @@ impl Scan {
             footer: Footer { frames: 1, ..Footer::default() },
             sealed: false,
         };
-        Ok(Self { state, head, open: None, intent: None, raw: Vec::new(), unpacker: Unpacker::new() })
+        Ok(Self {
+            state,
+            head,
+            open: None,
+            intent: None,
+            schema: Schema::default(),
+            raw: Vec::new(),
+            unpacker: Unpacker::new(),
+        })
+    }
+
+    /// The schema messages in force at the end.
+    pub(crate) fn take_schema(&mut self) -> Vec<Bytes> {
+        std::mem::take(&mut self.schema).into_messages()
     }
 
     /// A large unit that did not end.
@@ -125,8 +144,11 @@ impl Scan {
         }
         match header.kind {
             FrameKind::SegmentHeader => Err(Fault::Payload("a segment's head within a segment")),
-            FrameKind::Preamble => self.between_units().and_then(|()| records(raw, 0, Lsn::ZERO).map(drop)),
-            FrameKind::Batch => self.between_units().and_then(|()| batch(raw, next)),
+            FrameKind::Preamble => {
+                self.between_units()?;
+                self.schema.note(raw, RecordCursor::new(0..raw.len(), Lsn::ZERO))
+            }
+            FrameKind::Batch => self.between_units().and_then(|()| self.batch(raw, next)),
             FrameKind::Part => self.part(header, raw),
             FrameKind::Commit => self.commit(header, &Commit::decode(raw)?, next),
             FrameKind::Abandon => self.open.take().map(drop).ok_or(Fault::Payload("nothing to abandon")),
@@ -153,16 +175,42 @@ impl Scan {
         if self.open.is_none() && self.intent.is_none() { Ok(()) } else { Err(Fault::Payload("within a unit")) }
     }
 
+    fn batch(&mut self, raw: &[u8], next: &mut State) -> Result<(), Fault> {
+        let mut at = 0;
+        while at < raw.len() {
+            let (head, range) = unit_at(raw, at)?;
+            at = range.end;
+            let cursor = RecordCursor::new(range, head.begin_lsn);
+            if count_records(raw, cursor)? != head.messages {
+                return Err(Fault::Payload("messages of a unit"));
+            }
+            if head.schema {
+                self.schema.note(raw, cursor)?;
+            }
+            count(&head, next)?;
+        }
+        Ok(())
+    }
+
     fn part(&mut self, header: &Header, raw: &[u8]) -> Result<(), Fault> {
         let begin = decode_part_head(raw)?;
-        let messages = records(raw, PART_HEAD_BYTES, begin.begin_lsn)?;
+        let cursor = RecordCursor::new(PART_HEAD_BYTES..raw.len(), begin.begin_lsn);
+        let messages = count_records(raw, cursor)?;
+        let mut schema = Schema::default();
+        if header.flags & FLAG_SCHEMA != 0 {
+            schema.note(raw, cursor)?;
+        }
         let bytes = to_u64(raw.len() - PART_HEAD_BYTES);
         let first = header.flags & FLAG_FIRST != 0;
         match &mut self.open {
-            None if first => self.open = Some(Open { begin, first_part: header.sequence, messages, bytes }),
+            None if first => {
+                let first_part = header.sequence;
+                self.open = Some(Open { begin, first_part, messages, bytes, schema });
+            }
             Some(open) if !first && open.begin == begin => {
                 open.messages += messages;
                 open.bytes += bytes;
+                open.schema.append(schema);
             }
             None | Some(_) => return Err(Fault::Payload("a part of another unit")),
         }
@@ -182,7 +230,10 @@ impl Scan {
         if commit.head.kind == Kind::Copy {
             (next.epoch, next.copy_point) = (header.epoch, commit.head.end_lsn);
         }
-        (self.open, self.intent) = (None, None);
+        if let Some(open) = self.open.take() {
+            self.schema.append(open.schema);
+        }
+        self.intent = None;
         Ok(())
     }
 
@@ -205,28 +256,14 @@ fn advance(next: &mut State, to: Lsn) -> Result<(), Fault> {
     Ok(())
 }
 
-fn batch(raw: &[u8], next: &mut State) -> Result<(), Fault> {
-    let mut at = 0;
-    while at < raw.len() {
-        let (head, range) = unit_at(raw, at)?;
-        at = range.end;
-        if records(&raw[..range.end], range.start, head.begin_lsn)? != head.messages {
-            return Err(Fault::Payload("messages of a unit"));
-        }
-        count(&head, next)?;
-    }
-    Ok(())
-}
-
 fn count(head: &UnitHead, next: &mut State) -> Result<(), Fault> {
     advance(next, head.end_lsn)?;
     next.footer.count(head);
     Ok(())
 }
 
-/// Number of records from `at` to the end.
-fn records(raw: &[u8], at: usize, begin_lsn: Lsn) -> Result<u64, Fault> {
-    let mut cursor = RecordCursor::new(at..raw.len(), begin_lsn);
+/// Number of records.
+fn count_records(raw: &[u8], mut cursor: RecordCursor) -> Result<u64, Fault> {
     let mut count = 0;
     while cursor.next(raw)?.is_some() {
         count += 1;

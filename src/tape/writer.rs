@@ -14,7 +14,7 @@ use bytes::Bytes;
 use super::bodies::{Commit, encode_abandon, encode_gap, encode_intent, encode_progress};
 use super::cursor::Saved;
 use super::disk::{self, Lock};
-use super::format::{FLAG_FIRST, FLAG_SCHEMA, FrameKind, to_u64};
+use super::format::{FLAG_FIRST, FLAG_SCHEMA, FrameKind, PAYLOAD_BYTES_MAX, to_u64};
 use super::records::{PART_HEAD_BYTES, UNIT_HEAD_BYTES, UnitHead, is_schema, part_head, put_record};
 use super::segment::Appender;
 use super::{Begin, End, Error, Gap, Intent, Kind, Origin, Proof, TapeId, Watermark, reserve};
@@ -23,6 +23,15 @@ use crate::refusal::{self, Refusal};
 
 use open::open_tape;
 pub use options::{Options, Recovered};
+
+/// Longest message, bytes; those of Postgres are shorter.
+const MESSAGE_BYTES_MAX: usize = 1 << 30;
+/// Longest setting of `frame_bytes`, bytes.
+const FRAME_BYTES_MAX: usize = 512 << 10;
+/// Two varints of at most 10 bytes stand before a message.
+const RECORD_HEAD_BYTES_MAX: usize = 20;
+const _: () =
+    assert!(FRAME_BYTES_MAX + RECORD_HEAD_BYTES_MAX + MESSAGE_BYTES_MAX + UNIT_HEAD_BYTES < PAYLOAD_BYTES_MAX as usize);
 
 /// An LSN up to which every byte of the tape has been fsynced. Only [`Writer::sync`] makes one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,6 +85,7 @@ impl Writer {
     /// Opens the tape in `dir`, made if it is not there, and recovers it. Refuses a tape of another server or database,
     /// damage below what is proven durable, and a tape that another process writes.
     pub fn open(dir: &Path, options: Options, origin: Origin, proof: &Proof) -> Result<(Self, Recovered), Error> {
+        assert!(options.frame_bytes <= FRAME_BYTES_MAX, "frame_bytes is at most {FRAME_BYTES_MAX}");
         disk::create_dir(dir)?;
         let lock = Lock::take(dir)?;
         reserve::ensure(dir, options.reserve_bytes)?;
@@ -124,6 +134,10 @@ impl Writer {
 
     /// Adds a message (raw `pgoutput` bytes) to the open unit. `wal_start` as the server sent it, zero when unknown.
     pub fn push(&mut self, wal_start: Lsn, message: &[u8]) -> Result<(), Error> {
+        if message.len() > MESSAGE_BYTES_MAX {
+            let what = format!("a message of {} bytes is longer than the tape takes", message.len());
+            return Err(Refusal::new(refusal::Kind::Server, what, "leave the table with that row out").into());
+        }
         let open = self.open.as_mut().expect("a message belongs to a unit");
         put_record(&mut self.buffer, &mut open.previous, wal_start, message);
         open.messages += 1;

@@ -255,6 +255,30 @@ fn another_servers_tape_and_a_second_writer_are_refused() {
 }
 
 #[test]
+fn a_new_origin_begins_a_segment_that_repeats_what_is_known_of_tables() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, _) = open(dir.path());
+    unit(&mut writer, Kind::Stream, 10, &[b"R1", b"@1", b"I"]);
+    unit(&mut writer, Kind::Refresh, 20, &[b"R2", b"R1"]);
+    writer.begin(begin(Kind::Stream, 29)).unwrap();
+    writer.push(Lsn(29), b"R3").unwrap();
+    (0..9).for_each(|_| writer.push(Lsn(29), LONG).unwrap());
+    writer.sync().unwrap();
+    drop(writer);
+    let promoted = Origin { timeline: 2, ..origin() };
+    let (writer, recovered) = Writer::open(dir.path(), options(), promoted, &Proof::NONE).unwrap();
+    assert_eq!(recovered.schema, ["@1", "R2", "R1"]);
+    drop(writer);
+    let promoted = Origin { timeline: 3, ..origin() };
+    let (mut writer, recovered) = Writer::open(dir.path(), options(), promoted, &Proof::NONE).unwrap();
+    assert_eq!(recovered.schema, ["@1", "R2", "R1"]);
+    unit(&mut writer, Kind::Stream, 30, &[b"I"]);
+    writer.sync().unwrap();
+    let said = Seen::Preamble(vec![b"@1".to_vec(), b"R2".to_vec(), b"R1".to_vec()]);
+    assert_eq!(read(dir.path(), 20, &writer.watermark()).unwrap(), [said, seen(Kind::Stream, 30, &[b"I"])]);
+}
+
+#[test]
 fn what_is_proven_elsewhere_must_be_on_the_tape() {
     let dir = tempfile::tempdir().unwrap();
     let (mut writer, _) = open(dir.path());

@@ -41,6 +41,8 @@ enum Harm {
     LosePages(u64),
     /// A bit flips anywhere.
     Flip(u32),
+    /// A bit flips among the last bytes that were synced.
+    FlipLast(u16),
     /// Zeros are appended.
     Grow(u16),
 }
@@ -51,6 +53,7 @@ fn harm() -> impl Strategy<Value = Harm> {
         (0u16..=1000).prop_map(Harm::ZeroTail),
         any::<u64>().prop_map(Harm::LosePages),
         any::<u32>().prop_map(Harm::Flip),
+        (0u16..1000).prop_map(Harm::FlipLast),
         (1u16..9000).prop_map(Harm::Grow),
     ]
 }
@@ -135,14 +138,18 @@ fn harm_file(path: &PathBuf, synced: usize, harm: &Harm) -> bool {
             let at = usize::try_from(*at).unwrap() % (bytes.len() * 8);
             bytes[at / 8] ^= 1 << (at % 8);
         }
+        Harm::FlipLast(back) => {
+            let at = synced * 8 - 1 - usize::from(*back);
+            bytes[at / 8] ^= 1 << (at % 8);
+        }
         Harm::Grow(by) => bytes.resize(bytes.len() + usize::from(*by), 0),
     }
     std::fs::write(path, bytes).unwrap();
-    matches!(harm, Harm::Flip(_))
+    matches!(harm, Harm::Flip(_) | Harm::FlipLast(_))
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 120, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn recovery_gives_a_prefix_with_everything_synced_or_refuses(
@@ -267,4 +274,22 @@ fn damage_is_refused_where_a_later_frame_says_it_was_synced() {
     let refused = refusal(Writer::open(dir.path(), options(), origin(), &Proof::NONE));
     assert!(refused.what.contains(&format!("000000000001.tape is damaged at offset {first}")), "{refused}");
     assert!(refused.what.contains("were synced"), "{refused}");
+}
+
+#[test]
+fn damage_in_the_last_synced_frame_is_refused_where_the_slot_proves_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, _) = open(dir.path());
+    let first = writer.watermark().get().offset;
+    unit(&mut writer, Kind::Stream, 10, &[b"I"]);
+    let durable = writer.sync().unwrap();
+    drop(writer);
+    let path = disk::segment_path(dir.path(), 1);
+    let mut bytes = std::fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let proof = Proof { confirmed: durable.lsn(), cursors: Vec::new() };
+    let refused = refusal(Writer::open(dir.path(), options(), origin(), &proof));
+    assert!(refused.what.contains(&format!("damaged at offset {first}: the checksum does not match")), "{refused}");
+    assert!(refused.what.contains("below 0/A of the slot"), "{refused}");
 }

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use bytes::Bytes;
-
 use super::{Options, Recovered};
 use crate::model::Lsn;
 use crate::refusal::{Kind, Refusal};
@@ -39,6 +37,7 @@ fn begin_tape(dir: &Path, options: &Options, origin: &Origin) -> Result<(Appende
         origin: None,
         unfinished: None,
         copy_pending: None,
+        schema: Vec::new(),
     };
     Ok((segment, recovered))
 }
@@ -51,8 +50,7 @@ fn continue_tape(dir: &Path, options: &Options, origin: &Origin, tail: Tail) -> 
         segment.sync()?;
     }
     if state.sealed || tail.origin != *origin {
-        // No preamble: the server describes a table again, before its first change in a session.
-        segment.roll::<Bytes>(origin, &[])?;
+        segment.roll(origin, &tail.schema)?;
     }
     let recovered = Recovered {
         tape_id: state.chain.tape,
@@ -62,6 +60,7 @@ fn continue_tape(dir: &Path, options: &Options, origin: &Origin, tail: Tail) -> 
         origin: Some(tail.origin),
         unfinished: tail.unfinished,
         copy_pending: tail.cut_copy,
+        schema: tail.schema,
     };
     Ok((segment, recovered))
 }

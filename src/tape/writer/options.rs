@@ -1,5 +1,7 @@
 //! What a writer is told, and what it says of the tape it found.
 
+use bytes::Bytes;
+
 use crate::model::Lsn;
 use crate::tape::{Begin, Intent, Origin, TapeId, Watermark};
 
@@ -50,4 +52,7 @@ pub struct Recovered {
     pub unfinished: Option<Begin>,
     /// A first copy that was cut short and has been cut off: drop its slot and begin it again.
     pub copy_pending: Option<Intent>,
+    /// The schema messages in force (Relation, Type, facts of tables), in the order in which they were said last: what
+    /// the next [`roll`](super::Writer::roll) must repeat, unless a later message takes their place.
+    pub schema: Vec<Bytes>,
 }
