@@ -13,3 +13,4 @@ mod migrations;
 mod rollup_sql;
 mod sandbox;
 mod sim_aether_worker;
+mod sim_runs;
