@@ -15,6 +15,8 @@
 
 mod file;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
