@@ -42,7 +42,7 @@ async fn blocked(session: &Session) -> i32 {
         if let Some(row) = session.query_opt(sql, &[]).await.unwrap() {
             return row.get(0);
         }
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 
@@ -128,7 +128,7 @@ async fn the_pool_is_bounded_and_drains() {
         writes.spawn(async move { store.write(&WAIT, &[]).await.map(|committed| committed.applied) });
     }
     while store.pool().stat().acquired < 2 {
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
     assert_eq!(store.pool().stat().total, 2);
     gate.batch_execute("SELECT pg_advisory_unlock(7)").await.unwrap();

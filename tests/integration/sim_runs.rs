@@ -25,6 +25,9 @@ const START: &str = "2026-01-31T10:00:00Z";
 /// Faster than any server: the simulation is limited by the server. Simulated time follows from it.
 const RATE: u32 = 10_000;
 
+/// How often a condition is looked at.
+const POLL: Duration = Duration::from_millis(2);
+
 const MINE: [Name; 3] = [Name::Perplex, Name::Openmatch, Name::Meltica];
 
 async fn database() -> Database {
@@ -114,6 +117,7 @@ async fn the_same_seed_gives_the_same_rows_through_kills_of_the_engine() {
     for kill_at in [60, 200, 430] {
         while acknowledged(rough_dir.path()) < kill_at {
             assert_eq!(engine.ended().unwrap(), None, "{}", engine.output());
+            tokio::time::sleep(POLL).await;
         }
         engine.kill9().unwrap();
         assert_promises_kept(&rough.url(), rough_dir.path()).await;
@@ -144,7 +148,7 @@ async fn lost_answers_and_cut_connections_lose_and_double_nothing() {
                     cuts += 1;
                     proxy.cut_after(dice.random_range(1..6_000));
                 }
-                std::thread::yield_now();
+                std::thread::sleep(POLL);
             }
             cuts
         });
@@ -165,7 +169,7 @@ async fn engines_go_on_when_postgres_stops_at_once_and_comes_back() {
     for stop_at in [50, 300] {
         while acknowledged(dir.path()) < stop_at {
             assert!(!running.is_finished(), "it ended by itself");
-            tokio::task::yield_now().await;
+            tokio::time::sleep(POLL).await;
         }
         server.stop_immediate().unwrap();
         server.start_again().unwrap();
