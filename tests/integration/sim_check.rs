@@ -63,8 +63,8 @@ async fn a_lost_an_altered_and_an_extra_row_are_found() {
 
     database.psql("DELETE FROM perplex.fills WHERE id = (SELECT min(id) FROM perplex.fills)").unwrap();
     assert_eq!(findings(&database, &records).await, [("perplex.fills".to_owned(), Wrong::Missing)]);
-    database
-        .psql("UPDATE perplex.public_trades SET qty = '9' WHERE seq = (SELECT min(seq) FROM perplex.public_trades)");
+    let first = "(SELECT min(seq) FROM perplex.public_trades)";
+    database.psql(&format!("UPDATE perplex.public_trades SET qty = '9' WHERE seq = {first}")).unwrap();
     let found = findings(&database, &records).await;
     let altered = found.iter().any(|(table, wrong)| {
         let column = match wrong {
