@@ -3,8 +3,10 @@
 use std::process::Command;
 
 use pgtape::engines::migrate::{self, Action, Error, Outcome};
+use pgtape::model::{Pattern, TableName};
 use pgtape::refusal::Kind;
 use pgtape::sandbox::{Database, PrivatePostgres, finish};
+use pgtape::source::{Settings, prepare};
 use uuid::Uuid;
 
 use crate::common::engines::{address, migrate};
@@ -243,6 +245,24 @@ async fn each_role_may_do_its_own_work_and_no_more() {
     );
     check("pgtape_engine_worker", "INSERT INTO worker.audit_log (event_type, event_data) VALUES ('ERROR', '1')", true);
     check("pgtape_engine_worker", "DELETE FROM worker.audit_log", false);
+}
+
+#[tokio::test]
+async fn the_replicating_role_finds_everything_as_the_service_needs_it() {
+    let server = server(&[]);
+    migrate(&server.url(), Action::Up, None).await;
+    server.psql("ALTER ROLE pgtape_replicator PASSWORD 'pgtape_replicator'").unwrap();
+    let engines = ["perplex", "openmatch", "aether", "meltica", "worker"];
+    let tables = engines.map(|engine| Pattern::parse(&format!("{engine}.*")).unwrap());
+    let address = address(&url_as(&server.url(), "pgtape_replicator"));
+    let state = tempfile::tempdir().unwrap();
+    let mut settings = Settings::new(address, tables.to_vec(), state.path().to_owned());
+    settings.excluded = engines.map(|engine| TableName::new(engine, "pnl_daily")).to_vec();
+    let published = "SELECT string_agg(prrelid::regclass::text, ' ' ORDER BY 1) FROM pg_publication_rel";
+    let before = server.psql(published).unwrap();
+    prepare(&settings).await.unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(server.psql(published).unwrap(), before);
+    assert!(before.contains("pgtape.heartbeat") && !before.contains("pnl_daily"), "{before}");
 }
 
 #[tokio::test]
