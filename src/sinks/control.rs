@@ -44,6 +44,9 @@ pub enum ControlError {
     Failed(String),
 }
 
+/// To whom the position of a checkpoint is said.
+pub(super) type CheckpointReply = Reply<Position>;
+
 type Reply<T> = oneshot::Sender<Result<T, ControlError>>;
 
 /// What the delivery can be asked; see [`Control`].

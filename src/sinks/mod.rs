@@ -3,11 +3,27 @@
 //! `deliver` is the loop; the standby applies, and the roll-ups take their contributions while it does. Knows the tape,
 //! never the source.
 
+mod background;
+pub mod checkpoints;
+pub mod contract;
 pub mod control;
+pub mod cursor;
+mod deliver;
+mod error;
+mod gate;
+mod handles;
 pub mod numbers;
+pub mod quarantine;
 pub mod rollup;
 pub mod standby;
+mod start;
 pub mod status;
+mod step;
 
+pub use background::PIN;
+pub use contract::Sink;
 pub use control::{Control, ControlError, Hold, HoldId};
+pub use error::Error;
+pub use handles::{Handles, Quarantines, Settings, start};
 pub use status::{SinkStatus, State};
+pub use step::BATCH_MESSAGES_MAX;

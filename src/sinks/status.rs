@@ -1,5 +1,7 @@
 //! How the sinks are doing, for people and for metrics.
 
+use std::sync::{Mutex, PoisonError};
+
 use crate::model::Position;
 
 /// What a sink is doing.
@@ -32,6 +34,24 @@ impl State {
             State::Retrying => "retrying",
             State::Stopped => "stopped",
         }
+    }
+}
+
+/// The state of one sink, set by its thread and read by others.
+#[derive(Debug)]
+pub(super) struct StateCell(Mutex<State>);
+
+impl StateCell {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(State::Starting))
+    }
+
+    pub(super) fn set(&self, state: State) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    pub(super) fn get(&self) -> State {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,7 +2,10 @@
 //!
 //! One thread applies; readers take immutable views, published at commit boundaries only. Knows nothing of roll-ups.
 
+mod apply;
+mod bag;
 mod books;
+pub(in crate::sinks) mod checkpoint;
 mod index;
 mod layout;
 mod level;
@@ -10,13 +13,16 @@ mod page;
 mod reader;
 mod row;
 mod rows;
+mod store;
 mod table;
 mod view;
 
+pub use apply::{ApplyError, Observer, Unit, Unobserved};
 pub use books::{Book, BookSpec, Books, ShownLevel};
 pub use layout::Layout;
 pub use reader::{Behind, Publisher, StandbyReader};
 pub use row::Row;
+pub use store::{Extras, Store};
 pub use table::{BadToken, Counters, OwnedRow, Table, Token};
 pub use view::View;
 
@@ -27,4 +33,17 @@ pub struct IndexSpec {
     pub table: crate::model::TableName,
     /// The columns, in order.
     pub columns: Vec<String>,
+}
+
+/// A row that a sink cannot use, or can again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// The table.
+    pub table: crate::model::TableName,
+    /// The values of its key (of all columns, in a table without one).
+    pub key: Vec<Option<String>>,
+    /// The row by column; empty when it can be used again.
+    pub row: Vec<(String, Option<String>)>,
+    /// Why it cannot be used; `None`: it can again, or it is gone.
+    pub why: Option<String>,
 }

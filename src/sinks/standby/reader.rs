@@ -64,11 +64,10 @@ impl Publisher {
         (Self { view: Arc::clone(&view), position: sender }, StandbyReader { view, position })
     }
 
-    /// Shows `view` from now on. Within an epoch views only go forward: an older one (a restart from a checkpoint
-    /// catches up) is not shown.
+    /// Shows `view` from now on. Views only go forward: an older one (a restart from a checkpoint catches up) is not
+    /// shown.
     pub fn publish(&self, view: View) {
-        let shown = self.view.load();
-        if (view.epoch, view.position) < (shown.epoch, shown.position) {
+        if view.position < self.view.load().position {
             return;
         }
         let position = view.position;

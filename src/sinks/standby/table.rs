@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::model::{Relation, TableName};
 use crate::pgoutput::TableFacts;
 
+use super::bag::Learned;
 use super::index::Index;
 use super::layout::Layout;
 use super::row::Row;
@@ -36,6 +37,7 @@ pub struct Table {
     pub(super) indexes: Vec<Index>,
     pub(super) counters: Counters,
     pub(super) stale: bool,
+    pub(super) learned: Learned,
 }
 
 /// Where a listing goes on: an opaque text.
@@ -106,6 +108,17 @@ impl Table {
         Layout::encode_key(key.iter().copied(), &mut bytes);
         let held = self.rows.get(&bytes)?;
         Some(OwnedRow { layout: Arc::clone(&self.layout), held })
+    }
+
+    /// The row with the key that these bytes are (as the standby keeps keys).
+    pub(in crate::sinks) fn get_by_key_bytes(&self, key: &[u8]) -> Option<OwnedRow> {
+        let held = self.rows.get(key)?;
+        Some(OwnedRow { layout: Arc::clone(&self.layout), held })
+    }
+
+    /// The row that has the same key as these cells.
+    pub(in crate::sinks) fn get_by_key_of(&self, cells: &[u8]) -> Option<OwnedRow> {
+        self.get_by_key_bytes(self.layout.key_of(cells))
     }
 
     /// Columns that rows are found by without reading the whole table, besides the key.

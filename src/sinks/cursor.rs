@@ -1,0 +1,113 @@
+//! Where a sink stands, as it is kept in Postgres beside its effect: `pgtape.sink_position`.
+//!
+//! A position means something only for one server, one publication and one epoch, so all of that is kept with it; the
+//! generation is raised whenever someone else takes over or moves it.
+
+use tokio_postgres::GenericClient;
+use tokio_postgres::types::PgLsn;
+
+use crate::model::{Lsn, OP_ALL};
+use crate::pg;
+
+/// Whose positions these are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The cluster.
+    pub system_id: u64,
+    /// The timeline that is streamed.
+    pub timeline: u32,
+    /// The publication's fingerprint.
+    pub fingerprint: u64,
+}
+
+impl From<&crate::tape::Origin> for Identity {
+    fn from(origin: &crate::tape::Origin) -> Self {
+        Self { system_id: origin.system_id, timeline: origin.timeline, fingerprint: origin.fingerprint }
+    }
+}
+
+/// A sink's position as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Raised by each rewind, rebuild and take-over.
+    pub generation: i64,
+    /// Whose position it is.
+    pub identity: Identity,
+    /// The epoch.
+    pub epoch: u32,
+    /// All of the commits up to here.
+    pub lsn: Lsn,
+}
+
+impl Stored {
+    /// The point of the tape.
+    #[must_use]
+    pub fn point(&self) -> (u32, Lsn) {
+        (self.epoch, self.lsn)
+    }
+}
+
+/// Reads a sink's position; `None`: it has none yet.
+pub async fn read(client: &impl GenericClient, sink: &str) -> Result<Option<Stored>, pg::Error> {
+    const SQL: &str =
+        "SELECT generation, system_id, timeline, fingerprint, epoch, lsn FROM pgtape.sink_position WHERE sink = $1";
+    let Some(row) = client.query_opt(SQL, &[&sink]).await? else { return Ok(None) };
+    let hint = "pgtape.sink_position was changed by hand: correct it, or rebuild the roll-up";
+    let refuse = |column: &str| {
+        let what = format!("the position of {sink} holds a {column} that is none");
+        pg::Error::from(crate::refusal::Refusal::new(crate::refusal::Kind::Server, what, hint))
+    };
+    let system_id = row.get::<_, String>(1).parse().map_err(|_| refuse("system_id"))?;
+    let fingerprint = u64::from_str_radix(&row.get::<_, String>(3), 16).map_err(|_| refuse("fingerprint"))?;
+    let timeline = u32::try_from(row.get::<_, i32>(2)).map_err(|_| refuse("timeline"))?;
+    Ok(Some(Stored {
+        generation: row.get(0),
+        identity: Identity { system_id, timeline, fingerprint },
+        epoch: u32::try_from(row.get::<_, i32>(4)).map_err(|_| refuse("epoch"))?,
+        lsn: Lsn(row.get::<_, PgLsn>(5).into()),
+    }))
+}
+
+/// Moves a sink's position from `expected` to `to`, or makes it. `false`: it was not where it was expected, and nothing
+/// has been changed. Must be the first statement of the transaction that has the effect.
+pub async fn advance(
+    client: &impl GenericClient,
+    sink: &str,
+    expected: Option<&Stored>,
+    to: &Stored,
+) -> Result<bool, pg::Error> {
+    const MAKE: &str = "INSERT INTO pgtape.sink_position (generation, system_id, timeline, fingerprint, epoch, lsn, op, sink) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (sink) DO NOTHING";
+    const MOVE: &str = "UPDATE pgtape.sink_position SET generation = $1, system_id = $2, timeline = $3, fingerprint = $4, \
+         epoch = $5, lsn = $6, op = $7, updated_at = now() WHERE sink = $8 AND generation = $9 AND epoch = $10 AND lsn = $11";
+    let out_of_range = "timelines and epochs fit Postgres's integer";
+    let integer = |n: u32| i32::try_from(n).expect(out_of_range);
+    let (system_id, fingerprint) = (to.identity.system_id.to_string(), format!("{:016x}", to.identity.fingerprint));
+    let (timeline, epoch, lsn) = (integer(to.identity.timeline), integer(to.epoch), PgLsn::from(to.lsn.0));
+    let op = i64::try_from(OP_ALL).expect("forty bits");
+    let changed = match expected {
+        None => {
+            let values = (&to.generation, &system_id, &timeline, &fingerprint, &epoch, &lsn, &op, &sink);
+            let (g, s, t, f, e, l, o, k) = values;
+            client.execute(MAKE, &[g, s, t, f, e, l, o, k]).await?
+        }
+        Some(was) => {
+            let (was_epoch, was_lsn) = (integer(was.epoch), PgLsn::from(was.lsn.0));
+            let values: [&(dyn tokio_postgres::types::ToSql + Sync); 11] = [
+                &to.generation,
+                &system_id,
+                &timeline,
+                &fingerprint,
+                &epoch,
+                &lsn,
+                &op,
+                &sink,
+                &was.generation,
+                &was_epoch,
+                &was_lsn,
+            ];
+            client.execute(MOVE, &values).await?
+        }
+    };
+    Ok(changed == 1)
+}
