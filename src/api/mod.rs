@@ -19,6 +19,9 @@ mod status;
 mod stream;
 mod verify;
 
+#[cfg(test)]
+mod tests;
+
 pub use assemble::{Assembler, Fixed, Parts};
 pub use error::{ApiError, Code};
 pub use router::{Limits, Service, router};
