@@ -12,13 +12,30 @@ use uuid::Uuid;
 use crate::common::engines::{address, migrate};
 use crate::common::{database, server};
 
-/// Everything `pg_dump` knows of the schema, but for what differs from run to run.
+/// Everything of the schema: what is there, how it is made, who may use it, what is published.
 fn schema(database: &Database) -> String {
-    let mut dump = Command::new(database.bin("pg_dump"));
-    dump.args(["--schema-only", "--dbname", &database.url()]);
-    let dump = finish(dump).unwrap();
-    assert_eq!(dump.code, Some(0), "{}", dump.stderr);
-    dump.stdout.lines().filter(|line| !line.starts_with('\\')).collect::<Vec<_>>().join("\n")
+    let ours = "IN (SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema')";
+    let sql = format!(
+        "SELECT line FROM (
+           SELECT format('schema %s %s', nspname, nspacl) AS line FROM pg_namespace WHERE oid {ours}
+           UNION ALL SELECT format('relation %s %s %s %s %s %s', oid::regclass, relkind, relreplident, relacl,
+                                   pg_get_expr(relpartbound, oid), CASE relkind WHEN 'v' THEN pg_get_viewdef(oid) END)
+             FROM pg_class WHERE relnamespace {ours}
+           UNION ALL SELECT format('column %s.%s %s %s %s', c.oid::regclass, attname, format_type(atttypid, atttypmod),
+                                   attnotnull, pg_get_expr(adbin, adrelid))
+             FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid
+             LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+             WHERE relnamespace {ours} AND attnum > 0 AND NOT attisdropped
+           UNION ALL SELECT format('constraint %s %s %s', conrelid::regclass, conname, pg_get_constraintdef(oid))
+             FROM pg_constraint WHERE connamespace {ours}
+           UNION ALL SELECT pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class c ON c.oid = indexrelid
+             WHERE relnamespace {ours}
+           UNION ALL SELECT format('%s %s', pg_get_functiondef(oid), proacl) FROM pg_proc WHERE pronamespace {ours}
+           UNION ALL SELECT format('published %s %s', pubname, tablename) FROM pg_publication_tables
+           UNION ALL SELECT format('publication %s %s', pubname, pubviaroot) FROM pg_publication
+         ) l ORDER BY line COLLATE \"C\""
+    );
+    database.psql(&sql).unwrap()
 }
 
 async fn refusal(database: &Database, action: Action, only: Option<&str>) -> pgtape::refusal::Refusal {
