@@ -4,7 +4,6 @@
 //! transaction; the number of requests and of streamed answers, and the memory of each, are bounded.
 //! Holds read handles only, and one to ask for a verification. Knows no engine.
 
-mod assemble;
 mod books;
 mod error;
 mod health;
@@ -22,7 +21,6 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use assemble::{Assembler, Fixed, Parts};
 pub use error::{ApiError, Code};
 pub use router::{Limits, Service, router};
 pub use serve::{ADDRESS_FILE, Bound, bind};

@@ -13,5 +13,5 @@ pub(super) struct Args {
 pub(super) async fn run(context: &Context) -> Result<(), Refusal> {
     context.config.address()?;
     context.config.tables()?;
-    crate::run::run(context.config.clone()).await
+    crate::run::run(context.config.clone(), super::version::text()).await
 }

@@ -17,15 +17,24 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, context: &Context) -> Result<(), Refusal> {
     let config = context.config.clone();
     let timeout = Duration::from_secs(args.timeout);
-    let answer = blocking(move || client::post(&config, "/v1/verify", timeout)).await?;
-    if answer.status != 200 {
-        return Err(client::refusal(&answer));
-    }
-    context.out.result(&answer.body, || text(&answer.body));
-    if answer.body["ok"] == Value::Bool(true) {
+    let report = match blocking(move || client::post(&config, "/v1/verify", timeout)).await {
+        Ok(answer) if answer.status == 200 => answer.body,
+        Ok(answer) => return Err(client::refusal(&answer)),
+        Err(refusal) if refusal.kind == Kind::Unreachable => alone(context).await?,
+        Err(refusal) => return Err(refusal),
+    };
+    context.out.result(&report, || text(&report));
+    if report["ok"] == Value::Bool(true) {
         return Ok(());
     }
     Err(Refusal::new(Kind::Finding, "verify found differences", "docs/OPERATIONS.md says what each may mean"))
+}
+
+/// No service answers: brings tape and sinks up to date, compares, and ends again.
+async fn alone(context: &Context) -> Result<Value, Refusal> {
+    context.config.tables()?;
+    let report = crate::run::verify_once(context.config.clone(), super::version::text()).await?;
+    Ok(serde_json::to_value(report).expect("a report is always JSON"))
 }
 
 fn text(report: &Value) -> String {

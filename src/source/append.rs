@@ -14,7 +14,9 @@ use crate::tape::{self, Durable, Writer};
 use super::assemble::{AssembleError, Assembler, Step};
 use super::error::Error;
 use super::heartbeat::Seen;
+use super::held_back::HeldBack;
 use super::known::Known;
+use super::run::OnSync;
 
 /// Bytes appended since the last sync that make the next one due.
 const UNSYNCED_BYTES_MAX: u64 = 8 << 20;
@@ -34,10 +36,12 @@ pub(super) struct Appender {
     pub activity: Arc<AtomicU64>,
     /// Units appended.
     pub units: u64,
+    on_sync: OnSync,
+    held_back: HeldBack,
 }
 
 impl Appender {
-    pub fn new(writer: Writer, known: Known, heartbeat: Seen, fsync_every: Duration) -> Self {
+    pub fn new(writer: Writer, known: Known, heartbeat: Seen, fsync_every: Duration, on_sync: OnSync) -> Self {
         let mut appender = Self {
             writer,
             known,
@@ -49,6 +53,8 @@ impl Appender {
             foreign: false,
             activity: Arc::default(),
             units: 0,
+            on_sync,
+            held_back: HeldBack::default(),
         };
         appender.find_heartbeat();
         appender
@@ -56,11 +62,20 @@ impl Appender {
 
     /// Takes a message of the stream.
     pub fn take(&mut self, wal_start: Lsn, raw: &[u8]) -> Result<(), Error> {
-        match raw.first() {
-            Some(b'R') => self.known.announced(raw)?,
-            Some(b'Y') => self.known.typed(raw)?,
-            _ => {}
+        if self.held_back.keeps(wal_start, raw) {
+            return Ok(());
         }
+        while let Some((wal_start, relation)) = self.held_back.needed_by(raw) {
+            self.known.announced(&relation)?;
+            self.take_in(wal_start, &relation)?;
+        }
+        if raw.first() == Some(&b'Y') {
+            self.known.typed(raw)?;
+        }
+        self.take_in(wal_start, raw)
+    }
+
+    fn take_in(&mut self, wal_start: Lsn, raw: &[u8]) -> Result<(), Error> {
         match self.assembler.take(raw, self.writer.end()).map_err(refuse)? {
             Step::Nothing => {}
             Step::OpenAndPush(begin) => {
@@ -136,7 +151,11 @@ impl Appender {
     /// Makes everything appended durable.
     pub fn sync(&mut self) -> Result<Durable, Error> {
         fail::fail_point!("source::before-sync");
+        let started = self.unsynced_since.map(|_| Instant::now());
         let durable = self.writer.sync()?;
+        if let Some(started) = started {
+            (self.on_sync)(started.elapsed());
+        }
         fail::fail_point!("source::after-sync");
         self.unsynced_since = None;
         self.unsynced_bytes = 0;

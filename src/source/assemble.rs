@@ -103,12 +103,6 @@ impl Assembler {
         self.state == State::Between
     }
 
-    /// Whether a unit is open on the tape.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.state == State::Open
-    }
-
     /// Whether everything that the server sends from now on ends after `point`, judged by the next message.
     #[must_use]
     pub fn is_past(&self, next: &[u8], point: Lsn) -> bool {

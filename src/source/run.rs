@@ -1,6 +1,7 @@
 //! Keeps the stream going: first copy if need be, then one connection after the other, each checked before it streams.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -45,13 +46,18 @@ pub struct Source {
     pub recovered: Recovered,
     /// Where the source says what it does.
     pub status: StatusHandle,
+    /// Told how long each fsync of the tape took.
+    pub on_sync: OnSync,
 }
+
+/// Hears how long something took.
+pub type OnSync = Arc<dyn Fn(Duration) + Send + Sync>;
 
 impl Source {
     /// Runs until `cancel` (then everything is durable and confirmed, within a few seconds even if the server hangs) or an
     /// error that a new connection cannot mend. `tape_dir` is where the writer writes. The loop has a thread of its own.
     pub async fn run(self, tape_dir: &Path, cancel: CancellationToken) -> Result<(), Error> {
-        let Self { prepared, plan, writer, recovered, status } = self;
+        let Self { prepared, plan, writer, recovered, status, on_sync } = self;
         let settings = prepared.settings.clone();
         status.update(|s| {
             s.system_id = prepared.server.system_id;
@@ -63,7 +69,8 @@ impl Source {
             s.received = recovered.end;
         });
         let known = Known::load(tape_dir, recovered.end, writer.watermark())?;
-        let mut appender = Appender::new(writer, known, Seen::load(&settings.state_dir)?, settings.fsync_every);
+        let mut appender =
+            Appender::new(writer, known, Seen::load(&settings.state_dir)?, settings.fsync_every, on_sync);
         if recovered.origin.as_ref().is_some_and(|origin| *origin != prepared.origin())
             && recovered.copy_pending.is_none()
         {

@@ -64,6 +64,14 @@ pub(super) async fn connect_wire(address: &Address, options: &WireOptions) -> Re
     })
 }
 
+/// A walsender session that makes a slot, and the server's version number.
+pub async fn open(address: &Address, session: &Session) -> Result<(Wire, u32), Error> {
+    let wire = connect_wire(address, &asking()).await?;
+    let sql = "SELECT current_setting('server_version_num')::int";
+    let version: i32 = session.query_one(sql, &[]).await.doing("ask the server for its version")?.get(0);
+    Ok((wire, u32::try_from(version).unwrap_or(0)))
+}
+
 /// Options of a walsender session that only asks, or makes slots.
 pub(super) fn asking() -> WireOptions {
     WireOptions { purpose: Purpose::Control, replication: true, receive_buffer_bytes: None, settings: Vec::new() }

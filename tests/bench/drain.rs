@@ -4,7 +4,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use pgtape::model::{Lsn, Position};
+use pgtape::model::Lsn;
 use pgtape::sandbox::{Process, Service, ServiceProcess};
 
 use crate::backlog::Backlog;

@@ -125,3 +125,16 @@ fn no_file_hides_a_seam() {
         assert!(source.lines <= LINES_MAX, "{} has {} lines", source.path.display(), source.lines);
     }
 }
+
+#[test]
+fn alerts_name_metrics_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let metrics = std::fs::read_to_string(root.join("src/metrics.rs")).unwrap();
+    let alerts = std::fs::read_to_string(root.join("deploy/prometheus/alerts.yml")).unwrap();
+    let names = alerts.lines().filter_map(|line| line.trim().strip_prefix("expr: ")?.split_whitespace().next());
+    let names: Vec<&str> = names.collect();
+    assert!(!names.is_empty());
+    for name in names {
+        assert!(metrics.contains(&format!("\"{name}\"")), "no metric is called {name}");
+    }
+}

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::status::{Alarm, SinkStatus, SlotStatus, SourceStatus, Status, TableStatus, TapeStatus};
+use crate::api::{Alarm, SinkStatus, SlotStatus, SourceStatus, Status, TableStatus, TapeStatus};
 use crate::model::{Identity, Lsn, Position};
 use crate::sinks::standby::View;
 use crate::{sinks, source, tape};
@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn ready_means_past_what_was_there_when_the_connection_was_made() {
         let assembler = assembler();
-        let mut check = |parts: Parts, want: &str| {
+        let check = |parts: Parts, want: &str| {
             let status = assembler.status(&parts, 0);
             assert_eq!(status.reason.as_deref().unwrap_or("ready").split(':').next(), Some(want));
         };
@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn lag_counts_from_when_something_began_to_wait() {
         let assembler = assembler();
-        let mut check = |position: u64, end: u64, now_us: i64, want_ms: u64| {
+        let check = |position: u64, end: u64, now_us: i64, want_ms: u64| {
             let mut parts = parts(source::State::Streaming, end, end, 0);
             parts.sinks.push(sinks::SinkStatus {
                 sink: "standby".into(),

@@ -1,0 +1,208 @@
+//! The composition root: builds the parts, supervises them, drains them.
+//!
+//! ```text
+//!  data directory, HTTP address ─▶ ingest (source + tape's writer) ─▶ sinks ─▶ retention, HTTP
+//!  until a signal or the first part that ends; then: source (durable, confirmed) ─▶ sinks (checkpoint) ─▶ HTTP
+//! ```
+//!
+//! Invariants: what a person must mend is refused before the first byte is streamed; a stop takes no longer than
+//! configured, even when Postgres hangs. Everything that lives longer than one call is started here.
+
+mod assemble;
+mod data_dir;
+mod ingest;
+mod nudge;
+mod retention;
+mod say;
+mod settings;
+mod signals;
+mod status;
+mod verification;
+
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::api;
+use crate::config::{Config, SinkName};
+use crate::metrics::Metrics;
+use crate::refusal::{Kind, Refusal};
+use crate::sinks::cursor::Identity;
+use crate::sinks::{self, Handles};
+use crate::tape::Pins;
+use crate::verify;
+
+use assemble::Assembler;
+use ingest::Ingest;
+use status::Scene;
+
+pub use settings::definitions;
+
+/// Runs the service until a signal, or until a part of it cannot go on.
+pub async fn run(config: Config, version: &str) -> Result<(), Refusal> {
+    let stop = signals::stop_on_signal()?;
+    data_dir::make(&config.data_dir)?;
+    let bound = api::bind(config.http.listen, &config.data_dir).await?;
+    let service = Service::start(config, version, &stop).await?;
+    let address = bound.address;
+    let http = api_service(&service, &stop);
+    let router = api::router(http, settings::limits(&service.config.http));
+    let serving = CancellationToken::new();
+    let server = tokio::spawn(bound.serve(router, serving.clone()));
+    let saying = tokio::spawn(say::when_ready(service.scene.clone(), address));
+    service.until(&stop).await;
+    saying.abort();
+    let parting = say::Parting::of(&service.scene);
+    let drained = service.drain().await;
+    serving.cancel();
+    server.abort();
+    parting.say();
+    drained
+}
+
+/// Starts everything but HTTP, verifies once the sinks have seen what is committed now, and ends again: for a data
+/// directory that no service uses.
+pub async fn verify_once(config: Config, version: &str) -> Result<verify::Report, Refusal> {
+    let stop = signals::stop_on_signal()?;
+    data_dir::make(&config.data_dir)?;
+    let service = Service::start(config, version, &stop).await?;
+    let report = tokio::select! {
+        report = service.verify() => report,
+        () = service.until(&stop) => {
+            Err(Refusal::new(Kind::NotConfirmed, "stopped before the comparison was done", ""))
+        }
+    };
+    service.drain().await?;
+    report
+}
+
+/// The running parts.
+struct Service {
+    config: Arc<Config>,
+    scene: Arc<Scene>,
+    verifier: Option<verify::Verifier>,
+    /// Ends the ingest: it syncs, confirms, and is gone.
+    stop_ingest: CancellationToken,
+    ingest: JoinHandle<Result<(), Refusal>>,
+    /// Ends the delivery: it commits what it has, and writes a checkpoint.
+    stop_sinks: CancellationToken,
+    delivery: JoinHandle<Result<(), Refusal>>,
+    /// Ends the helpers: retention, nudges.
+    stop_rest: CancellationToken,
+}
+
+impl Service {
+    async fn start(config: Config, version: &str, stop: &CancellationToken) -> Result<Self, Refusal> {
+        let config = Arc::new(config);
+        let metrics = Metrics::default();
+        let opened = tokio::select! {
+            opened = Ingest::open(&config, metrics.clone()) => opened?,
+            () = stop.cancelled() => return Err(Refusal::new(Kind::NotConfirmed, "stopped before it began", "")),
+        };
+        let (stop_sinks, pins) = (CancellationToken::new(), Pins::new());
+        let (sinks, delivery) = deliver(&config, &opened, &pins, &stop_sinks)?;
+        let verifier = sinks.as_ref().map(|sinks| settings::verifier(&config, sinks)).transpose()?;
+        let scene = Arc::new(Scene {
+            metrics,
+            source: opened.status.clone(),
+            tape: opened.tape.clone(),
+            disk: opened.disk.clone(),
+            sinks,
+            retention: retention::Findings::default(),
+            assembler: Assembler::new(status::fixed(&config, version)),
+            config: Arc::clone(&config),
+        });
+        let (stop_ingest, stop_rest) = (CancellationToken::new(), CancellationToken::new());
+        tokio::spawn(retention::keep(Arc::clone(&scene), pins, stop_rest.clone()));
+        let ingest = tokio::spawn(opened.run(stop_ingest.clone()));
+        Ok(Self { config, scene, verifier, stop_ingest, ingest, stop_sinks, delivery, stop_rest })
+    }
+
+    /// Until a signal, or until a part ends by itself; `drain` says why.
+    async fn until(&self, stop: &CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = ended(&self.ingest) => {}
+            () = ended(&self.delivery) => {}
+        }
+    }
+
+    async fn verify(&self) -> Result<verify::Report, Refusal> {
+        let Some(verifier) = &self.verifier else { return Err(verification::no_standby()) };
+        self.scene.ready().await;
+        verifier.run().await
+    }
+
+    /// Source first, so that the sinks end with everything that is durable; all within the configured time. `Err`: why
+    /// a part ended by itself.
+    async fn drain(self) -> Result<(), Refusal> {
+        let limit = self.config.drain;
+        let work = async {
+            self.stop_ingest.cancel();
+            let ingested = joined(self.ingest).await;
+            self.stop_sinks.cancel();
+            ingested.and(joined(self.delivery).await)
+        };
+        let result = tokio::time::timeout(limit, work).await;
+        self.stop_rest.cancel();
+        result.unwrap_or_else(|_| {
+            tracing::warn!(?limit, "the stop took too long and was cut short; nothing is lost: the next start resumes");
+            Ok(())
+        })
+    }
+}
+
+/// Starts the delivery to the sinks; without sinks there is a task that only waits for the stop.
+fn deliver(
+    config: &Config,
+    opened: &Ingest,
+    pins: &Pins,
+    stop: &CancellationToken,
+) -> Result<(Option<Handles>, JoinHandle<Result<(), Refusal>>), Refusal> {
+    let stop = stop.clone();
+    if !config.has_sink(SinkName::Standby) {
+        let idle = async move {
+            stop.cancelled().await;
+            Ok(())
+        };
+        return Ok((None, tokio::spawn(idle)));
+    }
+    let settings = settings::sinks(config)?;
+    let identity: Identity = (&opened.tape.origin).into();
+    let started = sinks::start(settings, opened.tape.watermark.clone(), identity, pins.clone(), stop);
+    let (handles, end) = started.map_err(sinks::Error::into_refusal)?;
+    let delivery = async move {
+        match end.await {
+            Ok(result) => result.map_err(sinks::Error::into_refusal),
+            Err(_) => Err(Refusal::new(Kind::Tape, "the delivery ended in a panic", "look at the log; start again")),
+        }
+    };
+    Ok((Some(handles), tokio::spawn(delivery)))
+}
+
+async fn joined(task: JoinHandle<Result<(), Refusal>>) -> Result<(), Refusal> {
+    task.await.unwrap_or_else(|panic| {
+        Err(Refusal::new(Kind::Tape, format!("a part ended in a panic: {panic}"), "look at the log; start again"))
+    })
+}
+
+/// Waits until the task has ended, without taking its result.
+async fn ended<T>(task: &JoinHandle<T>) {
+    const POLL: std::time::Duration = std::time::Duration::from_millis(50);
+    while !task.is_finished() {
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+fn api_service(service: &Service, stop: &CancellationToken) -> api::Service {
+    let (for_status, for_metrics) = (Arc::clone(&service.scene), service.scene.metrics.clone());
+    api::Service {
+        status: Arc::new(move || for_status.status()),
+        metrics: Arc::new(move |status| for_metrics.text(status)),
+        standby: service.scene.sinks.as_ref().map(|sinks| sinks.standby.clone()),
+        nudge: nudge::start(Arc::clone(&service.scene), service.stop_rest.clone()),
+        verify: verification::handle(service.verifier.clone(), service.scene.metrics.clone()),
+        stop: stop.clone(),
+    }
+}

@@ -1,0 +1,62 @@
+//! The rows of a table in Postgres, streamed: as text, in the column order of the standby.
+
+use bytes::{Buf, Bytes, BytesMut};
+use futures_util::StreamExt;
+
+use super::Void;
+use super::snapshot::Snapshot;
+use crate::pg;
+use crate::pgoutput::{self, Cell, Message};
+use crate::sinks::standby::Table;
+
+/// Calls `each` with the cells of every row that the snapshot shows of `table`.
+pub(super) async fn of_postgres(
+    snapshot: &Snapshot,
+    table: &Table,
+    mut each: impl FnMut(&[Option<&[u8]>]),
+) -> Result<(), Void> {
+    let relation = table.relation();
+    let columns: Vec<String> = relation.columns.iter().map(|c| pg::identifier(&c.name)).collect();
+    let only = if is_partitioned(snapshot, table).await? { "" } else { "ONLY " };
+    let sql = format!("COPY (SELECT {} FROM {only}{}) TO STDOUT", columns.join(", "), pg::table(&relation.table));
+    let stream = snapshot.session.copy_out(&sql).await.map_err(pg::Error::from).map_err(shape_changed)?;
+    let mut stream = std::pin::pin!(stream);
+    let width = u16::try_from(relation.columns.len()).expect("Postgres bounds a table at 1600 columns");
+    let (mut pending, mut message) = (BytesMut::new(), Vec::new());
+    while let Some(chunk) = stream.next().await {
+        let chunk: Bytes = chunk?;
+        pending.extend_from_slice(&chunk);
+        while let Some(end) = memchr::memchr(b'\n', &pending) {
+            message.clear();
+            pgoutput::insert_from_copy_text(relation.id, width, &pending[..=end], &mut message)
+                .map_err(|e| Void::Again(format!("{}: {e}", relation.table)))?;
+            each(&cells(&message)?);
+            pending.advance(end + 1);
+        }
+    }
+    Ok(())
+}
+
+fn cells(message: &[u8]) -> Result<Vec<Option<&[u8]>>, Void> {
+    let Ok(Message::Insert { new, .. }) = pgoutput::decode(message) else {
+        return Err(Void::Again("a copied row cannot be decoded".into()));
+    };
+    let cell = |cell| match cell {
+        Cell::Text(text) => Some(text),
+        Cell::Null | Cell::Unchanged => None,
+    };
+    Ok(new.cells().map(cell).collect())
+}
+
+async fn is_partitioned(snapshot: &Snapshot, table: &Table) -> Result<bool, Void> {
+    let sql = "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+               WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind = 'p')";
+    let name = table.name();
+    Ok(snapshot.session.query_one(sql, &[&&*name.schema, &&*name.name]).await?.get(0))
+}
+
+/// The table lost a column, or its name, since the snapshot: begin again.
+fn shape_changed(error: pg::Error) -> Void {
+    let gone = [pg::SqlState::UNDEFINED_COLUMN, pg::SqlState::UNDEFINED_TABLE];
+    if error.code().is_some_and(|code| gone.contains(code)) { Void::Again(error.to_string()) } else { error.into() }
+}
