@@ -194,6 +194,13 @@ async fn repeating_perplex_events_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_event_id_of_placing_an_order_is_the_same_in_sql() {
+    let database = engine_database("perplex").await;
+    let sql = "SELECT ledger.uuid_v5('6a3f0c52-3d0e-5b1f-9d4e-2f7a1c8e5b01', 'place:o1')";
+    assert_eq!(database.psql(sql).unwrap(), place_event_id("o1").to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_trade_against_an_order_that_does_not_rest_is_refused_whole() {
     let database = engine_database("perplex").await;
     let writer = Writer::new(store(&database));

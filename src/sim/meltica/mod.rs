@@ -176,3 +176,23 @@ impl Meltica {
         self.world.fold(gone, |_, _| true);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::rehearsal;
+
+    #[test]
+    fn a_restarted_gateway_decides_the_same() {
+        for seed in [1, 99] {
+            let make = || {
+                let mut meltica = Meltica::new(seed);
+                // On a server they come back from saving the providers.
+                let ids = PROVIDERS.iter().zip(1..).map(|(name, id)| (meltica.alias(name), id));
+                meltica.provider_ids = ids.collect();
+                meltica
+            };
+            rehearsal::lives_on_after_restarts(make, seed);
+        }
+    }
+}

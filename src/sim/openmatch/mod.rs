@@ -156,3 +156,16 @@ impl Openmatch {
         self.world.fold(gone, |_, _| true);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::rehearsal;
+
+    #[test]
+    fn a_restarted_exchange_decides_the_same() {
+        for seed in [1, 99] {
+            rehearsal::lives_on_after_restarts(|| Openmatch::new(seed), seed);
+        }
+    }
+}

@@ -108,3 +108,16 @@ impl Actor for Perplex {
         self.world.fold(effects, |table, _| [ORDERS, POSITIONS, BALANCES].contains(&table));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::rehearsal;
+
+    #[test]
+    fn a_restarted_exchange_decides_the_same() {
+        for seed in [1, 99] {
+            rehearsal::lives_on_after_restarts(|| Perplex::new(seed), seed);
+        }
+    }
+}
