@@ -34,7 +34,7 @@ pub(super) fn decide(meltica: &Meltica, moment: Moment, dice: &mut Dice) -> Even
     let providers = meltica.provider_ids();
     let provider_id = *dice.pick(&providers);
     match moment.number {
-        n if n % PROVIDER_EVERY == 17 => return provider(meltica, *dice.pick(&PROVIDERS), moment, at),
+        n if n % PROVIDER_EVERY == 17 => return provider(meltica, dice.pick::<&str>(&PROVIDERS), moment, at),
         n if n % ROUTE_EVERY == 23 => return change_route(meltica, moment, at, dice),
         n if n % BALANCE_EVERY == 11 => return balance(provider_id, at, dice),
         _ => {}
@@ -86,7 +86,7 @@ fn provider(meltica: &Meltica, name: &str, moment: Moment, at: Timestamp) -> Eve
         display_name: format!("{name} spot"),
         adapter_identifier: name.to_owned(),
         connection: json!({"host": format!("api.{name}.example"), "pool": 4}),
-        status: if moment.number % 3 == 0 { "degraded".into() } else { "active".into() },
+        status: if moment.number.is_multiple_of(3) { "degraded".into() } else { "active".into() },
         metadata: json!({"change": moment.number}),
         updated_at: at,
     })

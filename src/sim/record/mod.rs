@@ -22,6 +22,8 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -168,13 +170,13 @@ fn path_of(dir: &Path, name: &str) -> PathBuf {
 }
 
 fn lock(file: &File, path: &Path) -> Result<(), Error> {
-    match file.try_lock() {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(()),
-        Err(std::fs::TryLockError::WouldBlock) => {
+        Err(Errno::WOULDBLOCK) => {
             let what = format!("another simulation writes {}", path.display());
             Err(Refusal::new(Kind::Locked, what, "stop it, or choose another record directory").into())
         }
-        Err(std::fs::TryLockError::Error(source)) => Err(Error::Io { doing: "lock", path: path.to_owned(), source }),
+        Err(error) => Err(Error::Io { doing: "lock", path: path.to_owned(), source: error.into() }),
     }
 }
 
