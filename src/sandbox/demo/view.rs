@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde_json::Value;
 use tokio::runtime::Handle;
 
+use crate::engines::Name;
 use crate::pg::{self, Address, Purpose, Session};
 use crate::sandbox::{Error, get};
 
@@ -98,6 +99,9 @@ impl View {
         let mut changes: BTreeMap<String, u64> = BTreeMap::new();
         for table in look.status["tables"].as_array().into_iter().flatten() {
             let Some((schema, _)) = table["table"].as_str().and_then(|name| name.split_once('.')) else { continue };
+            if schema.parse::<Name>().is_err() {
+                continue; // Our own heartbeat.
+            }
             let number = |name: &str| table[name].as_u64().unwrap_or_default();
             *look.rows.entry(schema.to_owned()).or_default() += number("rows");
             *changes.entry(schema.to_owned()).or_default() += number("inserts") + number("updates") + number("deletes");
