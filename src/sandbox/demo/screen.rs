@@ -84,15 +84,15 @@ impl Screen {
 /// A table of the engines.
 fn engines(look: &Look) -> String {
     let mut text = format!(
-        "{:<10}{:>8}{:>10}  {:<6}{:>16}{:>16}{:>16}{:>8}   {:<18}{:>14}{:>14}\n",
+        "{:<10}{:>8}{:>10}  {:<6}{:>16}{:>16}{:>16}{:>8}   {:<18}{:>16}{:>16}\n",
         "engine", "rows/s", "rows", "asset", "P&L today", "fees", "volume", "fills", "market", "bid", "ask"
     );
     for (schema, rows) in &look.rows {
         let (day, top) = (look.days.get(schema), look.tops.get(schema));
-        let figure = |value: Option<&String>| value.map_or_else(|| "-".to_owned(), |v| cut(v));
+        let figure = |value: Option<&String>| value.map_or_else(|| "-".to_owned(), |v| tidy(v));
         let _ = writeln!(
             text,
-            "{schema:<10}{:>8}{rows:>10}  {:<6}{:>16}{:>16}{:>16}{:>8}   {:<18}{:>14}{:>14}",
+            "{schema:<10}{:>8}{rows:>10}  {:<6}{:>16}{:>16}{:>16}{:>8}   {:<18}{:>16}{:>16}",
             look.rates.get(schema).copied().unwrap_or_default(),
             day.map_or("-", |d| d.asset.as_str()),
             figure(day.and_then(|d| d.net.as_ref())),
@@ -100,8 +100,8 @@ fn engines(look: &Look) -> String {
             figure(day.and_then(|d| d.volume.as_ref())),
             figure(day.and_then(|d| d.fills.as_ref())),
             top.map_or("-", |t| t.market.as_str()),
-            top.map_or("-", |t| t.bid.as_str()),
-            top.map_or("-", |t| t.ask.as_str()),
+            figure(top.map(|t| &t.bid)),
+            figure(top.map(|t| &t.ask)),
         );
     }
     text
@@ -110,11 +110,11 @@ fn engines(look: &Look) -> String {
 /// The service, its tape and its sinks.
 fn service(status: &Value) -> String {
     if status.is_null() {
-        return "service   DOWN\n".into();
+        return "service               DOWN\n".into();
     }
     let number = |path: &str| status.pointer(path).and_then(Value::as_u64).unwrap_or_default();
     let mut text = format!(
-        "tape      {} in {} segments, durable to {}; the slot keeps {} of WAL\n",
+        "tape                  {} in {} segments, durable to {}; the slot keeps {} of WAL\n",
         bytes(number("/tape/bytes")),
         number("/tape/segments"),
         status.pointer("/tape/durable").and_then(Value::as_str).unwrap_or("-"),
@@ -124,7 +124,7 @@ fn service(status: &Value) -> String {
         let number = |name: &str| sink[name].as_u64().unwrap_or_default();
         let word = |name: &str| sink[name].as_str().unwrap_or("-").to_owned();
         let lag = (bytes(number("lag_bytes")), number("lag_ms"));
-        let _ = writeln!(text, "{:<10}{}, {} behind ({} ms)", word("sink"), word("state"), lag.0, lag.1);
+        let _ = writeln!(text, "{:<22}{}, {} behind ({} ms)", word("sink"), word("state"), lag.0, lag.1);
     }
     text
 }
@@ -146,16 +146,18 @@ fn bytes(count: u64) -> String {
     format!("{} {}", count >> (10 * unit), units[unit])
 }
 
-fn cut(figure: &str) -> String {
-    if figure.chars().count() < FIGURE_CHARS_MAX {
-        return figure.to_owned();
+/// A figure without the zeros that its scale adds, cut to its column.
+fn tidy(figure: &str) -> String {
+    let short = if figure.contains('.') { figure.trim_end_matches('0').trim_end_matches('.') } else { figure };
+    if short.chars().count() < FIGURE_CHARS_MAX {
+        return short.to_owned();
     }
-    figure.chars().take(FIGURE_CHARS_MAX - 2).chain(['~']).collect()
+    short.chars().take(FIGURE_CHARS_MAX - 2).chain(['~']).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, cut};
+    use super::{bytes, tidy};
 
     #[test]
     fn figures_fit_their_columns() {
@@ -163,7 +165,7 @@ mod tests {
             (bytes(0), bytes(10_239), bytes(10_240), bytes(20 << 30)),
             ("0 B".into(), "10239 B".into(), "10 KiB".into(), "20 GiB".into())
         );
-        assert_eq!(cut("12345678901234567890").chars().count(), 15);
-        assert_eq!(cut("-12.5"), "-12.5");
+        assert_eq!(tidy("12345678901234567890").chars().count(), 15);
+        assert_eq!((tidy("-12.500"), tidy("3.00"), tidy("100")), ("-12.5".into(), "3".into(), "100".into()));
     }
 }
