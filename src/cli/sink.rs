@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::consent::Consent;
+use crate::ops::sink;
 use crate::refusal::{Kind, Refusal};
 
 #[derive(clap::Subcommand)]
@@ -27,9 +28,13 @@ pub(super) enum Verb {
     },
 }
 
-pub(super) async fn run(verb: Verb, _context: &Context) -> Result<(), Refusal> {
+pub(super) async fn run(verb: Verb, context: &Context) -> Result<(), Refusal> {
     match verb {
-        Verb::Show => {}
+        Verb::Show => {
+            let sinks = sink::show(&context.config).await?;
+            context.out.result(&sinks, || sinks.to_string());
+            return Ok(());
+        }
         Verb::Rewind { name, to, consent } => drop((name, to, consent.terms())),
         Verb::Rebuild { name, consent } => drop((name, consent.terms())),
     }

@@ -4,6 +4,8 @@
 //! Knows no terminal: who is asked, and how, comes in as [`Ask`].
 
 pub mod doctor;
+pub mod quarantine;
+pub mod sink;
 pub mod slot;
 pub mod tape;
 pub mod uninstall;

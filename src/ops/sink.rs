@@ -1,0 +1,90 @@
+//! The sinks' durable positions: looked at, taken back, made anew.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::config::{Config, SinkName};
+use crate::model::Position;
+use crate::pg::{self, Purpose, SqlState};
+use crate::refusal::{Kind, Refusal};
+use crate::sinks::{checkpoint_dir, checkpoints, cursor};
+
+/// Where a sink stands, durably.
+#[derive(Debug, Serialize)]
+pub struct SinkFacts {
+    /// standby, or a roll-up.
+    pub sink: String,
+    /// Everything up to here has had its effect, durably; null when it has none yet.
+    pub position: Option<Position>,
+    /// The epoch of that position.
+    pub epoch: Option<u32>,
+    /// A roll-up's generation.
+    pub generation: Option<i64>,
+    /// Positions it can be taken back to without reading Postgres: the standby's checkpoints.
+    pub checkpoints: Vec<Position>,
+}
+
+/// All sinks.
+#[derive(Debug, Serialize)]
+pub struct Sinks {
+    /// The standby first, then the roll-ups.
+    pub sinks: Vec<SinkFacts>,
+}
+
+impl fmt::Display for Sinks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for sink in &self.sinks {
+            let position = sink.position.map_or_else(|| "no position yet".to_owned(), |p| p.to_string());
+            write!(f, "{:<20} {position}", sink.sink)?;
+            sink.epoch.iter().try_for_each(|epoch| write!(f, "  epoch {epoch}"))?;
+            sink.generation.iter().try_for_each(|generation| write!(f, "  generation {generation}"))?;
+            if sink.checkpoints.len() > 1 {
+                let older: Vec<String> = sink.checkpoints[1..].iter().map(ToString::to_string).collect();
+                write!(f, "  also at {}", older.join(", "))?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
+
+/// The durable positions of the configured sinks: checkpoints on disk, rows of `pgtape.sink_position`.
+pub async fn show(config: &Config) -> Result<Sinks, Refusal> {
+    let mut sinks = Vec::new();
+    if config.has_sink(SinkName::Standby) {
+        sinks.push(standby(config)?);
+    }
+    if config.has_sink(SinkName::Rollup) && !config.rollups.names.is_empty() {
+        let doing = "look at the positions of the roll-ups";
+        let session = pg::connect(config.address()?, Purpose::Control).await.map_err(|e| e.into_refusal(doing))?;
+        for name in &config.rollups.names {
+            let stored = match cursor::read(&*session, name).await {
+                Ok(stored) => stored,
+                Err(error) if error.is(&SqlState::UNDEFINED_TABLE) => None,
+                Err(error) => return Err(error.into_refusal(doing)),
+            };
+            sinks.push(SinkFacts {
+                sink: name.clone(),
+                position: stored.as_ref().map(|s| Position::whole(s.lsn)),
+                epoch: stored.as_ref().map(|s| s.epoch),
+                generation: stored.as_ref().map(|s| s.generation),
+                checkpoints: Vec::new(),
+            });
+        }
+    }
+    Ok(Sinks { sinks })
+}
+
+fn standby(config: &Config) -> Result<SinkFacts, Refusal> {
+    let found = checkpoints::list(&checkpoint_dir(&config.data_dir)).map_err(|e| {
+        Refusal::new(Kind::Disk, format!("the checkpoints cannot be listed: {e}"), "check the data directory")
+    })?;
+    Ok(SinkFacts {
+        sink: "standby".into(),
+        position: found.first().map(|c| Position::whole(c.point.1)),
+        epoch: found.first().map(|c| c.point.0),
+        generation: None,
+        checkpoints: found.iter().map(|c| Position::whole(c.point.1)).collect(),
+    })
+}
