@@ -135,10 +135,10 @@ impl Gate {
     fn sleep(&mut self, until: Until, sink: &mut impl Sink) -> Result<(), Error> {
         let lease = self.held.as_ref().map(|held| held.until);
         let (commands, changed, cancel) = (&mut self.commands, &self.changed, &self.cancel);
-        let mut watermark = self.watermark.clone();
+        let watermark = self.watermark.clone();
         let grown = async {
             match until {
-                Until::Grows(_) => drop(watermark.changed().await),
+                Until::Grows(end) => drop(watermark.past(end).await),
                 Until::MayApply(_) => std::future::pending().await,
             }
         };

@@ -50,15 +50,46 @@ impl Watermark {
         self.get().lsn
     }
 
-    /// Waits until the end differs from what this handle last saw here.
-    pub async fn changed(&mut self) -> End {
+    /// Waits until the end is another than `seen`, and returns it; at once if it is already.
+    pub async fn past(&self, seen: End) -> End {
+        let mut receiver = self.receiver.clone();
         // This handle keeps the sender alive, so the channel cannot close.
+        *receiver.wait_for(|end| *end != seen).await.expect("a watermark holds its own sender")
+    }
+
+    /// Waits until the end differs from what *this* handle last saw here; a clone has not seen what came after its
+    /// original was made. [`Watermark::past`] needs no such care.
+    pub async fn changed(&mut self) -> End {
         self.receiver.changed().await.expect("a watermark holds its own sender");
         *self.receiver.borrow_and_update()
     }
 
-    /// Publishes a new end.
+    /// Publishes a new end; the same one wakes nobody.
     pub(crate) fn set(&self, end: End) {
-        self.sender.send_replace(end);
+        self.sender.send_if_modified(|now| std::mem::replace(now, end) != end);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_waiter_wakes_for_another_end_and_for_nothing_else() {
+        let watermark = Watermark::new(End::default());
+        let next = End { lsn: Lsn(10), ..End::default() };
+        let mut seeing = watermark.clone();
+        watermark.set(End::default());
+        assert!(!seeing.receiver.has_changed().unwrap());
+        let waiting = tokio::spawn({
+            let watermark = watermark.clone();
+            async move { watermark.past(End::default()).await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        watermark.set(next);
+        assert_eq!(waiting.await.unwrap(), next);
+        assert_eq!(watermark.past(End::default()).await, next);
+        assert_eq!(seeing.changed().await, next);
     }
 }

@@ -12,7 +12,7 @@ pub(super) fn segment_of(dir: &Path, after: Lsn, end: End) -> Result<(u64, Windo
     let mut oldest = Lsn::ZERO;
     if after <= end.lsn {
         for number in disk::segments(dir)?.into_iter().rev().filter(|number| *number <= end.segment) {
-            let mut window = Window::open(dir, number)?;
+            let Some(mut window) = open_if_there(dir, number)? else { break };
             let length = window.length()?;
             oldest = start(&mut window, number, None, length)?.head.base;
             if oldest <= after {
@@ -25,8 +25,18 @@ pub(super) fn segment_of(dir: &Path, after: Lsn, end: End) -> Result<(u64, Windo
 
 /// Everything after this position is on the tape.
 pub(crate) fn oldest_base(dir: &Path) -> Result<Lsn, Error> {
-    let Some(&number) = disk::segments(dir)?.first() else { return Ok(Lsn::ZERO) };
-    let mut window = Window::open(dir, number)?;
-    let length = window.length()?;
-    Ok(start(&mut window, number, None, length)?.head.base)
+    for number in disk::segments(dir)? {
+        let Some(mut window) = open_if_there(dir, number)? else { continue };
+        let length = window.length()?;
+        return Ok(start(&mut window, number, None, length)?.head.base);
+    }
+    Ok(Lsn::ZERO)
+}
+
+/// Opens a segment that retention may have taken since it was listed.
+fn open_if_there(dir: &Path, number: u64) -> Result<Option<Window>, Error> {
+    match Window::open(dir, number) {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some),
+    }
 }
