@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::common::engines::{address, migrate};
-use crate::common::{seed, server};
+use crate::common::{seed, server, service};
 
 /// 2026-01-31 10:00 UTC.
 const START: &str = "2026-01-31T10:00:00Z";
@@ -177,4 +177,39 @@ async fn engines_go_on_when_postgres_stops_at_once_and_comes_back() {
     let report = running.await.unwrap();
     assert!(report.actors.values().all(|actor| actor.events == 200), "{report:?}");
     assert_promises_kept(&server.url(), dir.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_engine_comes_back_from_the_standby_and_both_show_what_was_acknowledged() {
+    let (server, dir) = (server(&[]), TempDir::new().unwrap());
+    migrate(&server.url(), Action::Up, None).await;
+    let service = service(&server.url(), &dir, "perplex.*,openmatch.*,meltica.*");
+    let record_dir = dir.path().join("records");
+    let command = || {
+        let mut command = simulate(&server.url(), 19, 250, &record_dir);
+        command.args(["--rehydrate", "--listen", &format!("127.0.0.1:{}", service.service().port)]);
+        command
+    };
+    let mut engine = Process::start("engines", command(), &dir.path().join("engines.log")).unwrap();
+    for kill_at in [80, 300] {
+        while acknowledged(&record_dir) < kill_at {
+            assert_eq!(engine.ended().unwrap(), None, "{}", engine.output());
+            tokio::time::sleep(POLL).await;
+        }
+        engine.kill9().unwrap();
+        engine.start_again(command()).unwrap();
+    }
+    let status = engine.wait(Duration::from_secs(120)).unwrap();
+    assert!(status.success(), "{}", engine.output());
+    assert_promises_kept(&server.url(), &record_dir).await;
+
+    let records = records(&record_dir);
+    let lsn = records.iter().map(|record| record.lsn).max().unwrap();
+    let tables = check::tables(&records).join(",");
+    let path = format!("/v1/snapshot?tables={tables}&min_lsn={lsn}&wait_ms=20000");
+    let snapshot = service.get(&path).unwrap();
+    assert_eq!(snapshot.status, 200, "{}", snapshot.body);
+    let report = check::against_snapshot(snapshot.body.as_bytes(), &records, Rule::Exclusive).unwrap();
+    assert!(report.ok(), "{:#?}", report.findings);
+    assert!(report.actors.values().all(|actor| actor.commits == 250), "{report:?}");
 }
