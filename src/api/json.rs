@@ -1,9 +1,10 @@
-//! Rows as JSON objects: columns in the relation's order, values as the exact text of Postgres, or null.
+//! Rows as JSON objects: columns in the relation's order, values exactly as `::text` prints them, or null.
 
 use serde::ser::{Error as _, SerializeMap};
 use serde::{Serialize, Serializer};
 
 use crate::model::Relation;
+use crate::pgoutput::cast;
 use crate::sinks::standby::Row;
 
 /// `{"col":"text"|null}`.
@@ -18,9 +19,9 @@ impl Serialize for RowJson<'_> {
         let cells = self.row.cells();
         let mut map = serializer.serialize_map(Some(cells.len()))?;
         for (column, cell) in self.relation.columns.iter().zip(cells) {
-            let text =
-                cell.map(std::str::from_utf8).transpose().map_err(|_| S::Error::custom("a value is not UTF-8"))?;
-            map.serialize_entry(&*column.name, &text)?;
+            let text = cell.map(|sent| cast::to_text(column.type_oid, sent));
+            let text = text.as_deref().map(std::str::from_utf8).transpose();
+            map.serialize_entry(&*column.name, &text.map_err(|_| S::Error::custom("a value is not UTF-8"))?)?;
         }
         map.end()
     }

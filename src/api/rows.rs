@@ -14,6 +14,7 @@ use super::read::{self, Pairs};
 use super::router::{App, Turn, stamp};
 use super::stream::{self, CHUNK_BYTES, More, Produce, rows_at_a_time};
 use crate::model::Position;
+use crate::pgoutput::cast;
 use crate::sinks::standby::Table;
 
 /// A value that was asked for: column of the relation, and text.
@@ -42,7 +43,10 @@ pub(super) async fn rows(
 /// The columns asked for, which must hold all of the key or of an index.
 fn wanted(table: &Table, columns: &[(String, String)]) -> Result<Wanted, ApiError> {
     let column = |(name, value): &(String, String)| match table.relation().column(name) {
-        Some(column) => Ok((column, value.clone())),
+        Some(column) => {
+            let shape = &table.relation().columns[column];
+            Ok((column, cast::from_text(shape.type_oid, shape.type_modifier, value).into_owned()))
+        }
         None => {
             let what = format!("table {} has no column '{name}'", table.name());
             Err(ApiError::new(Code::UnknownColumn, what, "see docs/API.md for the names of parameters"))

@@ -14,6 +14,7 @@
 //! which are bounded by the bytes that are there; what it accepts is consumed to the last byte; a decoded tuple has been
 //! walked, so its cells cannot fail. Knows nothing of the tape, and nothing of what a value means.
 
+pub mod cast;
 mod copy_text;
 mod decode;
 mod encode;

@@ -170,19 +170,9 @@ fn differs(promised: Option<&Image>, found: Option<&Image>) -> Option<Wrong> {
         (None, Some(_)) => Some(Wrong::Unexpected),
         (Some(_), None) => Some(Wrong::Missing),
         (Some(promised), Some(found)) => {
-            let (column, value) = promised.iter().find(|(column, value)| !same(value, found.get(*column)))?;
+            let (column, value) = promised.iter().find(|(column, value)| found.get(*column) != Some(*value))?;
             let found = found.get(column).cloned().flatten();
             Some(Wrong::Differs { column: column.clone(), promised: value.clone(), found })
         }
     }
-}
-
-/// Equal texts; a boolean is `true` as `::text` and `t` as its type prints it.
-fn same(promised: &Option<String>, found: Option<&Option<String>>) -> bool {
-    let long = |value: &Option<String>| match value.as_deref() {
-        Some("t") => Some("true".to_owned()),
-        Some("f") => Some("false".to_owned()),
-        Some(_) | None => value.clone(),
-    };
-    found.is_some_and(|found| found == promised || long(found) == long(promised))
 }
