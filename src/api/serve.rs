@@ -9,8 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::refusal::{Kind, Refusal};
 
-/// The running service notes in this file of the data directory where it listens, so that commands find it.
-pub const ADDRESS_FILE: &str = "http.address";
+pub use crate::ops::ADDRESS_FILE;
 
 /// A service that listens and does not answer yet.
 #[derive(Debug)]

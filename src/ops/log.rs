@@ -30,6 +30,9 @@ pub(super) async fn note(config: &Config, plan: &Plan, reason: &str, result: &Re
     }
     let at = jiff::Timestamp::now().to_string();
     let line = json!({"at": at, "actor": actor, "command": plan.command, "reason": reason, "detail": detail});
+    if !config.data_dir.exists() {
+        return "nowhere: neither schema pgtape nor a data directory is left".into();
+    }
     match in_file(config, &line.to_string()) {
         Ok(path) => path,
         Err(error) => {
@@ -66,9 +69,6 @@ async fn in_postgres(
 
 fn in_file(config: &Config, line: &str) -> std::io::Result<String> {
     let path = config.data_dir.join(LOG_FILE);
-    if !config.data_dir.exists() {
-        return Err(std::io::Error::new(std::io::ErrorKind::NotFound, "there is no data directory"));
-    }
     let mut file = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&path)?;
     file.write_all(format!("{line}\n").as_bytes())?;
     file.sync_all()?;

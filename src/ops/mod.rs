@@ -15,4 +15,8 @@ mod log;
 mod perform;
 
 pub use log::LOG_FILE;
+
+/// The running service notes in this file of the data directory where it listens, so that commands find it.
+pub const ADDRESS_FILE: &str = "http.address";
+
 pub use perform::{Ask, Command, Outcome, Plan, Terms, perform};

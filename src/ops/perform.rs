@@ -17,6 +17,9 @@ pub struct Plan {
     pub steps: Vec<String>,
     /// What will be repeated or lost by it.
     pub consequences: Vec<String>,
+    /// Why it cannot be done now; a dry run still says the rest.
+    #[serde(skip)]
+    pub obstacle: Option<Refusal>,
     /// Facts for the operator log: positions before and after. No row values.
     pub detail: serde_json::Value,
 }
@@ -28,10 +31,12 @@ impl fmt::Display for Plan {
             writeln!(f, "  - {step}")?;
         }
         if self.consequences.is_empty() {
-            return writeln!(f, "Nothing is repeated or lost.");
+            writeln!(f, "Nothing is repeated or lost.")?;
+        } else {
+            writeln!(f, "What is repeated or lost:")?;
         }
-        writeln!(f, "What is repeated or lost:")?;
-        self.consequences.iter().try_for_each(|line| writeln!(f, "  ! {line}"))
+        self.consequences.iter().try_for_each(|line| writeln!(f, "  ! {line}"))?;
+        self.obstacle.iter().try_for_each(|refusal| writeln!(f, "Not now: {refusal}."))
     }
 }
 
@@ -56,7 +61,7 @@ pub trait Ask {
 
 /// A command that moves a position or deletes.
 pub trait Command {
-    /// What would be done. Changes nothing; refuses what cannot be done.
+    /// What would be done. Changes nothing; refuses what can never be done.
     fn plan(&self) -> impl Future<Output = Result<Plan, Refusal>>;
     /// Does it.
     fn apply(&self, plan: &Plan) -> impl Future<Output = Result<(), Refusal>>;
@@ -80,10 +85,13 @@ pub async fn perform(
     ask: &impl Ask,
     config: &Config,
 ) -> Result<Outcome, Refusal> {
-    let plan = command.plan().await?;
+    let mut plan = command.plan().await?;
     ask.say(&plan);
     if terms.dry_run {
         return Ok(Outcome { done: false, plan, logged_in: None });
+    }
+    if let Some(obstacle) = plan.obstacle.take() {
+        return Err(obstacle);
     }
     if terms.reason.trim().is_empty() {
         return Err(Refusal::new(
@@ -128,7 +136,7 @@ mod tests {
         async fn plan(&self) -> Result<Plan, Refusal> {
             self.events.borrow_mut().push("plan");
             let (steps, consequences) = (vec!["step".into()], vec!["loss".into()]);
-            Ok(Plan { command: "test".into(), steps, consequences, detail: serde_json::Value::Null })
+            Ok(Plan { command: "test".into(), steps, consequences, obstacle: None, detail: serde_json::Value::Null })
         }
         async fn apply(&self, _: &Plan) -> Result<(), Refusal> {
             self.events.borrow_mut().push("apply");

@@ -99,6 +99,7 @@ impl Command for Discard<'_> {
                 format!("{} goes on without these rows until they change; nobody is reminded of them", self.sink),
                 "verify goes on comparing: a roll-up that lacks them still differs from its definition".into(),
             ],
+            obstacle: None,
             detail: json!({"sink": self.sink, "ids": ids}),
         })
     }

@@ -85,7 +85,11 @@ pub struct Drop<'a> {
 
 impl Command for Drop<'_> {
     async fn plan(&self) -> Result<Plan, Refusal> {
-        let facts = idle(show(self.config).await?)?;
+        let facts = show(self.config).await?;
+        if !facts.exists {
+            let what = format!("slot {} does not exist", facts.slot);
+            return Err(Refusal::new(Kind::Slot, what, "there is nothing to drop; source.slot names another one"));
+        }
         let confirmed = facts.confirmed.unwrap_or_default();
         Ok(Plan {
             command: "slot drop".into(),
@@ -94,6 +98,7 @@ impl Command for Drop<'_> {
                 format!("changes committed after {confirmed} will never reach the tape"),
                 "the next run refuses to start until `pgtape slot reset`, which takes a new copy of every table".into(),
             ],
+            obstacle: in_use(&facts),
             detail: json!({"slot": facts}),
         })
     }
@@ -103,19 +108,11 @@ impl Command for Drop<'_> {
     }
 }
 
-/// A slot that exists and that nobody reads.
-fn idle(facts: SlotFacts) -> Result<SlotFacts, Refusal> {
-    if !facts.exists {
-        let what = format!("slot {} does not exist", facts.slot);
-        return Err(Refusal::new(Kind::Slot, what, "there is nothing to drop; source.slot names another one"));
-    }
-    match facts.active_pid {
-        None => Ok(facts),
-        Some(pid) => {
-            let what = format!("slot {} is in use by the server process {pid}", facts.slot);
-            Err(Refusal::new(Kind::Slot, what, "stop the pgtape that reads it first"))
-        }
-    }
+/// Somebody reads the slot.
+pub(super) fn in_use(facts: &SlotFacts) -> Option<Refusal> {
+    let pid = facts.active_pid?;
+    let what = format!("slot {} is in use by the server process {pid}", facts.slot);
+    Some(Refusal::new(Kind::Slot, what, "stop the pgtape that reads it first"))
 }
 
 /// Drops the configured slot.
@@ -145,7 +142,6 @@ impl Reset<'_> {
 impl Command for Reset<'_> {
     async fn plan(&self) -> Result<Plan, Refusal> {
         let facts = show(self.config).await?;
-        let facts = if facts.exists { idle(facts)? } else { facts };
         let mut steps = Vec::new();
         let mut consequences = Vec::new();
         let mut detail = json!({"slot": facts});
@@ -163,7 +159,7 @@ impl Command for Reset<'_> {
             steps.push(format!("drop slot {} on {}", facts.slot, self.config.address()?));
         }
         steps.push("leave the rest to the next `pgtape run`".into());
-        Ok(Plan { command: "slot reset".into(), steps, consequences, detail })
+        Ok(Plan { command: "slot reset".into(), steps, consequences, obstacle: in_use(&facts), detail })
     }
 
     async fn apply(&self, _plan: &Plan) -> Result<(), Refusal> {

@@ -1,8 +1,11 @@
 //! `pgtape uninstall`: slot, publication, schema `pgtape` and the data directory go; user tables stay as they are.
 
+use std::io::ErrorKind;
+use std::path::Path;
+
 use serde_json::json;
 
-use super::{Command, Plan, slot};
+use super::{ADDRESS_FILE, Command, LOG_FILE, Plan, slot};
 use crate::config::Config;
 use crate::pg::{self, Purpose, Session};
 use crate::refusal::{Kind, Refusal};
@@ -44,10 +47,6 @@ impl Command for Uninstall<'_> {
     async fn plan(&self) -> Result<Plan, Refusal> {
         let session = self.session().await?;
         let found = self.find(&session).await?;
-        if let Some(pid) = found.slot.active_pid {
-            let what = format!("slot {} is in use by the server process {pid}", found.slot.slot);
-            return Err(Refusal::new(Kind::Slot, what, "stop the pgtape that reads it first"));
-        }
         let (source, data_dir) = (&self.config.source, self.config.data_dir.display());
         let mut steps = Vec::new();
         let mut consequences = Vec::new();
@@ -69,7 +68,7 @@ impl Command for Uninstall<'_> {
             steps.push("find nothing to remove".into());
         }
         let detail = json!({"slot": found.slot, "publication": found.publication, "schema": found.schema});
-        Ok(Plan { command: "uninstall".into(), steps, consequences, detail })
+        Ok(Plan { command: "uninstall".into(), steps, consequences, obstacle: slot::in_use(&found.slot), detail })
     }
 
     async fn apply(&self, _plan: &Plan) -> Result<(), Refusal> {
@@ -96,18 +95,33 @@ impl Command for Uninstall<'_> {
     }
 }
 
-/// Removes the data directory, if it is one of ours.
+/// What pgtape makes in a data directory, beside the tape.
+const ENTRIES: [&str; 6] = ["standby", "quarantine", "sim", "heartbeat", ADDRESS_FILE, LOG_FILE];
+
+/// Removes what pgtape has made in the data directory, and the directory if nothing else is in it.
 fn remove_data(config: &Config) -> Result<(), Refusal> {
-    let failed = |what: String| Refusal::new(Kind::Disk, what, "remove it by hand");
-    if !config.tape.dir.exists() {
-        return Err(failed(format!("{} holds no tape: it is not removed", config.data_dir.display())));
+    let failed = |path: &Path, why: &dyn std::fmt::Display| {
+        Refusal::new(Kind::Disk, format!("{} cannot be removed: {why}", path.display()), "remove it by hand")
+    };
+    let data_dir = &config.data_dir;
+    if !config.tape.dir.join("lock").exists() {
+        return Err(failed(data_dir, &"it holds no tape, so it may be somebody else's"));
     }
-    for dir in [&config.tape.dir, &config.data_dir] {
-        match std::fs::remove_dir_all(dir) {
+    let entries = ENTRIES.iter().map(|name| data_dir.join(name));
+    for path in entries.chain([config.tape.dir.clone()]) {
+        let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        match removed {
             Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(failed(format!("{} cannot be removed: {error}", dir.display()))),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(&path, &error)),
         }
     }
-    Ok(())
+    match std::fs::remove_dir(data_dir) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
+            tracing::warn!(dir = %data_dir.display(), "files that are not pgtape's were left");
+            Ok(())
+        }
+        Err(error) => Err(failed(data_dir, &error)),
+    }
 }

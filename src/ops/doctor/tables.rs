@@ -5,6 +5,7 @@ use super::{Check, sql_of};
 use crate::config::Config;
 use crate::model::TableName;
 use crate::pg::{self, Session};
+use crate::sinks::rollup::by_hand;
 use crate::source::tables::{CatalogTable, check, choose, read_catalog};
 
 /// What is captured, of all there is.
@@ -20,7 +21,7 @@ pub(super) struct Captured {
 /// Reads the catalog and tries each pattern.
 pub(super) async fn read(session: &Session, config: &Config) -> Result<Captured, pg::Error> {
     let catalog = read_catalog(session).await.map_err(|e| pg::Error::Refused(e.into_refusal()))?;
-    let targets: Vec<TableName> = config.rollups.names.iter().filter_map(|n| TableName::parse(n)).collect();
+    let targets: Vec<TableName> = by_hand::NAMES.iter().filter_map(|n| TableName::parse(n)).collect();
     let mut chosen: Vec<CatalogTable> = Vec::new();
     let mut patterns = Vec::new();
     for pattern in &config.source.tables {
