@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::RelationDescription;
-use crate::model::Relation;
+use crate::model::{Column, Identity, Relation};
 
 /// How an announced relation differs from the one known before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,8 @@ pub fn compare(known: &Relation, announced: &Relation) -> RelationChange {
     for column in &known.columns {
         left.next_if(|next| *next == column);
     }
-    let key_kept = known.columns.iter().filter(|c| c.in_identity).all(|c| announced.columns.contains(c));
+    let kept = |column: &&Column| announced.columns.contains(column);
+    let key_kept = known.identity == Identity::Full || known.columns.iter().filter(|c| c.in_identity).all(|c| kept(&c));
     if head(known) == head(announced) && left.next().is_none() && key_kept {
         RelationChange::ColumnsDropped
     } else {
@@ -71,7 +72,7 @@ pub fn compare(known: &Relation, announced: &Relation) -> RelationChange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Column, Identity, TableName};
+    use crate::model::TableName;
 
     /// `a! b` is a table of columns a (in the identity) and b; `a:20` has another type.
     fn relation(columns: &str) -> Relation {

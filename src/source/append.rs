@@ -168,6 +168,7 @@ impl Appender {
     /// The connection ended: what is cut is taken back, the server sends it again.
     pub fn abandon(&mut self) -> Result<(), Error> {
         self.assembler = Assembler::default();
+        self.held_back = HeldBack::default();
         self.foreign = false;
         Ok(self.writer.abandon()?)
     }

@@ -55,13 +55,16 @@ impl Known {
                 Entry::Progress(_) | Entry::Gap(_) => {}
             }
         }
-        known.pending.clear();
         Ok(known)
     }
 
     fn read_back(&mut self, message: &[u8]) -> Result<(), Error> {
         match message.first() {
-            Some(b'R') => self.announced(message)?,
+            Some(b'R') => {
+                if let Message::Relation(relation) = decode(message)? {
+                    self.relations.insert(relation.id, Bytes::copy_from_slice(message));
+                }
+            }
             Some(b'Y') => self.typed(message)?,
             Some(b'@') => {
                 if let Message::Facts(facts) = decode(message)? {
@@ -75,13 +78,17 @@ impl Known {
 
     /// Takes in a Relation message of the stream.
     pub fn announced(&mut self, raw: &[u8]) -> Result<(), DecodeError> {
-        let Message::Relation(relation) = decode(raw)? else { return Ok(()) };
-        let relation = relation.to_relation();
-        if !self.holds(&relation) && self.settled.get(&relation.id).is_none_or(|settled| settled != raw) {
-            self.want(&relation);
+        if let Message::Relation(relation) = decode(raw)? {
+            self.learn(&relation.to_relation(), Bytes::copy_from_slice(raw));
         }
-        self.relations.insert(relation.id, Bytes::copy_from_slice(raw));
         Ok(())
+    }
+
+    fn learn(&mut self, relation: &Relation, raw: Bytes) {
+        if !self.holds(relation) && self.settled.get(&relation.id) != Some(&raw) {
+            self.want(relation);
+        }
+        self.relations.insert(relation.id, raw);
     }
 
     /// Takes in a Type message of the stream.
@@ -95,7 +102,8 @@ impl Known {
     /// Whether rows copied under the known shape are right under this one.
     fn holds(&self, relation: &Relation) -> bool {
         self.facts.get(&relation.id).is_some_and(|facts| match compare(&facts.relation, relation) {
-            RelationChange::Same | RelationChange::ColumnsDropped => true,
+            RelationChange::Same => true,
+            RelationChange::ColumnsDropped => facts.primary_key.iter().all(|key| relation.column(key).is_some()),
             RelationChange::New | RelationChange::Other => false,
         })
     }
@@ -224,6 +232,6 @@ mod tests {
         known.replaced(&known.pending(), &[described(1, "s.c: x"), described(3, "s.d: x")]);
         assert!(known.relation(&TableName::new("s", "b")).is_none());
         assert!(known.relation(&TableName::new("s", "c")).is_some());
-        assert_eq!(known.preamble().len(), 6, "a relation of a dropped table stays: its changes may still come");
+        assert_eq!(known.preamble().len(), 5, "a relation of a dropped table stays: its changes may still come");
     }
 }

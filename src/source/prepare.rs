@@ -90,10 +90,11 @@ impl Prepared {
         }
     }
 
-    /// What the slot has been told; zero without one. Proof for the tape's recovery.
+    /// What the slot has been told; zero without one that is ours. Proof for the tape's recovery.
     #[must_use]
     pub fn confirmed(&self) -> Lsn {
-        self.slot.as_ref().map_or(Lsn::ZERO, |slot| slot.confirmed)
+        let ours = |slot: &&Slot| slot.database.as_ref() == Some(&self.server.database) && !slot.temporary;
+        self.slot.as_ref().filter(ours).map_or(Lsn::ZERO, |slot| slot.confirmed)
     }
 
     /// Contract 4: what to do with this server and the tape that was found, or why not to go on.

@@ -9,6 +9,9 @@ use crate::refusal::{Kind, Refusal};
 use super::error::{Doing, Error};
 use super::tables::CatalogTable;
 
+/// Changing a publication waits at most this long for the locks of its tables.
+const LOCK_TIMEOUT: &str = "5s";
+
 /// A publication as the catalog has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publication {
@@ -150,11 +153,18 @@ pub(super) async fn align(
         return Ok(found);
     }
     let sql = statements.join(" ");
-    match session.batch_execute(&sql).await.map_err(PgError::from) {
+    let bounded = format!("SET lock_timeout = '{LOCK_TIMEOUT}'; {sql} SET lock_timeout = 0;");
+    match session.batch_execute(&bounded).await.map_err(PgError::from) {
         Ok(()) => tracing::info!(publication = name, %sql, "publication brought in line"),
         Err(error) if error.is(&SqlState::INSUFFICIENT_PRIVILEGE) => {
             let what = format!("publication {name} is not as needed, and the role may not change it: {error}");
             return Err(Refusal::new(Kind::Server, what, format!("as the owner of the tables: {sql}")).into());
+        }
+        Err(error) if error.is(&SqlState::LOCK_NOT_AVAILABLE) => {
+            let what = format!("publication {name} cannot be changed: a table was locked for {LOCK_TIMEOUT}: {error}");
+            return Err(
+                Refusal::new(Kind::Server, what, "start again when the transaction that holds it has ended").into()
+            );
         }
         Err(error) => return Err(Error::from_pg("bring the publication in line", error)),
     }

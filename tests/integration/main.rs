@@ -19,3 +19,4 @@ mod sandbox;
 mod sim_aether_worker;
 mod sim_check;
 mod sim_runs;
+mod source;

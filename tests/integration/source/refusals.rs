@@ -1,0 +1,175 @@
+//! Contract 4 and 9 on real servers: each refusal with its exit kind and what to do.
+
+use pgtape::refusal::{Kind, Refusal};
+use pgtape::sandbox::PrivatePostgres;
+
+use super::HERE;
+use super::rig::{Rig, lsn};
+use crate::common::{database, server};
+
+async fn refused(rig: &Rig) -> Refusal {
+    match rig.start().await {
+        Err(refusal) => refusal,
+        Ok(running) => running.ended().await.expect_err("it must not go on").into_refusal(),
+    }
+}
+
+async fn check(rig: &Rig, kind: Kind, what: &str) {
+    let refusal = refused(rig).await;
+    assert!(refusal.kind == kind && refusal.to_string().contains(what), "{kind:?} '{what}', but {refusal:?}");
+    assert!(!refusal.hint.is_empty() && !refusal.to_string().contains('\n'), "{refusal:?}");
+}
+
+/// A tape that has followed table `s.t` of the server for a while.
+async fn followed(pg: &PrivatePostgres, slot: &str) -> Rig {
+    pg.psql("CREATE SCHEMA IF NOT EXISTS s; CREATE TABLE IF NOT EXISTS s.t (id serial PRIMARY KEY, v int)").unwrap();
+    let rig = Rig::new(&pg.url(), slot, "s.*");
+    let mut running = rig.stream().await;
+    running.reach(lsn(&pg.psql(&format!("INSERT INTO s.t (v) VALUES (1); {HERE}")).unwrap())).await;
+    running.stop().await;
+    rig
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_that_is_ahead_missing_or_anothers_is_refused() {
+    let pg = server(&[]);
+    let rig = followed(&pg, "mine").await;
+    pg.psql("INSERT INTO s.t (v) VALUES (2); SELECT pg_replication_slot_advance('mine', pg_current_wal_lsn())")
+        .unwrap();
+    let refusal = refused(&rig).await;
+    assert!(matches!(refusal.kind, Kind::Slot | Kind::Tape), "{refusal:?}");
+    pg.psql("SELECT pg_drop_replication_slot('mine')").unwrap();
+    check(&rig, Kind::Slot, "slot mine is gone").await;
+    pg.psql("SELECT pg_create_physical_replication_slot('mine')").unwrap();
+    check(&rig, Kind::Slot, "physical").await;
+    pg.psql("SELECT pg_drop_replication_slot('mine'); CREATE DATABASE other").unwrap();
+    pg.psql_in("other", "SELECT pg_create_logical_replication_slot('mine', 'pgoutput')").unwrap();
+    check(&rig, Kind::Slot, "belongs to database other").await;
+    let empty = Rig::new(&pg.url(), "strange", "s.*");
+    pg.psql("SELECT pg_create_logical_replication_slot('strange', 'pgoutput')").unwrap();
+    check(&empty, Kind::Slot, "the tape is empty").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invalidated_slot_is_refused() {
+    let pg = server(&[
+        ("max_slot_wal_keep_size", "1MB"),
+        ("wal_keep_size", "0"),
+        ("max_wal_size", "32MB"),
+        ("min_wal_size", "32MB"),
+    ]);
+    let rig = followed(&pg, "lost").await;
+    for _ in 0..20 {
+        pg.psql("CREATE TABLE junk AS SELECT repeat('x', 1000) FROM generate_series(1, 30000); DROP TABLE junk; SELECT pg_switch_wal(); CHECKPOINT").unwrap();
+        if pg.psql("SELECT wal_status FROM pg_replication_slots WHERE slot_name = 'lost'").unwrap().trim() == "lost" {
+            break;
+        }
+    }
+    check(&rig, Kind::Slot, "invalidated").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_server_or_database_is_refused() {
+    let (pg, other) = (server(&[]), server(&[]));
+    let mut rig = followed(&pg, "twin").await;
+    other.psql("CREATE SCHEMA s; CREATE TABLE s.t (id serial PRIMARY KEY, v int)").unwrap();
+    rig.settings.address = other.url().parse().unwrap();
+    check(&rig, Kind::Tape, "system").await;
+    pg.psql("CREATE DATABASE second").unwrap();
+    pg.psql_in("second", "CREATE SCHEMA s; CREATE TABLE s.t (id serial PRIMARY KEY, v int)").unwrap();
+    rig.settings.address = pg.url_for("second").parse().unwrap();
+    check(&rig, Kind::Tape, "database").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_restored_from_an_older_copy_is_refused() {
+    let pg = server(&[]);
+    pg.psql(
+        "CREATE SCHEMA pgtape; CREATE TABLE pgtape.heartbeat (id int PRIMARY KEY, lsn pg_lsn NOT NULL, at timestamptz)",
+    )
+    .unwrap();
+    pg.psql("CREATE SCHEMA s; CREATE TABLE s.t (id serial PRIMARY KEY, v int)").unwrap();
+    let mut rig = Rig::new(&pg.url(), "beat", "s.*");
+    rig.settings.heartbeat_every = std::time::Duration::from_millis(50);
+    let mut running = rig.stream().await;
+    pg.psql("INSERT INTO s.t (v) VALUES (1)").unwrap();
+    let file = rig.dir.path().join("heartbeat");
+    for _ in 0..200 {
+        running.reach(lsn(&pg.psql(HERE).unwrap())).await;
+        if file.exists() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    running.stop().await;
+    assert!(file.exists(), "no heartbeat was seen");
+    // What an older copy of the database would hold.
+    pg.psql("UPDATE pgtape.heartbeat SET lsn = '0/1'").unwrap();
+    check(&rig, Kind::Tape, "newest heartbeat").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_that_would_hurt_are_refused() {
+    let pg = server(&[("wal_level", "replica")]);
+    pg.psql("CREATE TABLE t (id int PRIMARY KEY)").unwrap();
+    check(&Rig::new(&pg.url(), "level", "public.*"), Kind::Server, "wal_level").await;
+    let pg = server(&[("synchronous_standby_names", "FIRST 1 (*)"), ("synchronous_commit", "local")]);
+    pg.psql("CREATE TABLE t (id int PRIMARY KEY)").unwrap();
+    check(&Rig::new(&pg.url(), "sync", "public.*"), Kind::Server, "synchronous_standby_names").await;
+    let pg = server(&[("max_replication_slots", "1")]);
+    pg.psql("CREATE TABLE t (id int PRIMARY KEY); SELECT pg_create_physical_replication_slot('taken')").unwrap();
+    check(&Rig::new(&pg.url(), "full", "public.*"), Kind::Slot, "max_replication_slots").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_cannot_be_captured_are_refused_with_the_statement_that_helps() {
+    let db = database();
+    db.psql(
+        "CREATE SCHEMA s; CREATE TABLE s.keyless (v text); CREATE TABLE s.fine (id int PRIMARY KEY);
+         CREATE TABLE s.parts (id int, at date) PARTITION BY RANGE (at); ALTER TABLE s.parts REPLICA IDENTITY FULL;
+         CREATE TABLE s.parts_1 PARTITION OF s.parts DEFAULT",
+    )
+    .unwrap();
+    let rig = |tables: &str| Rig::new(&db.url(), db.name(), tables);
+    check(&rig("s.keyless"), Kind::Server, "ALTER TABLE \"s\".\"keyless\" REPLICA IDENTITY FULL;").await;
+    check(&rig("s.parts"), Kind::Server, "ALTER TABLE \"s\".\"parts_1\" REPLICA IDENTITY FULL;").await;
+    check(&rig("s.fin"), Kind::Server, "nearest: s.fine").await;
+    check(&rig("nowhere.*"), Kind::Server, "no table matches nowhere.*").await;
+    assert_eq!(db.psql("SELECT count(*) FROM pg_publication").unwrap().trim(), "0", "nothing was made");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_without_rights_is_told_what_to_run() {
+    let pg = server(&[]);
+    pg.psql(
+        "CREATE SCHEMA s; CREATE TABLE s.t (id int PRIMARY KEY); CREATE ROLE reader LOGIN PASSWORD 'r' ;
+         GRANT USAGE ON SCHEMA s TO reader",
+    )
+    .unwrap();
+    let (_, rest) = pg.url().split_once('@').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let rig = Rig::new(&format!("postgres://reader:r@{rest}"), "poor", "s.*");
+    check(&rig, Kind::Server, "ALTER ROLE \"reader\" REPLICATION;").await;
+    pg.psql("ALTER ROLE reader REPLICATION").unwrap();
+    check(&rig, Kind::Server, "GRANT SELECT ON \"s\".\"t\" TO \"reader\";").await;
+    pg.psql("GRANT SELECT ON s.t TO reader").unwrap();
+    check(&rig, Kind::Server, "CREATE PUBLICATION \"poor\" FOR TABLE ONLY \"s\".\"t\"").await;
+    pg.psql("CREATE PUBLICATION poor FOR TABLE ONLY s.t WITH (publish_via_partition_root = true)").unwrap();
+    let mut running = rig.stream().await;
+    running.reach(lsn(&pg.psql(&format!("INSERT INTO s.t VALUES (1); {HERE}")).unwrap())).await;
+    running.stop().await;
+    let rig = Rig::new(&format!("postgres://reader:wrong@{rest}"), "poor", "s.*");
+    check(&rig, Kind::Unreachable, "password").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_in_use_is_refused_after_a_while() {
+    let pg = server(&[]);
+    let rig = followed(&pg, "busy").await;
+    let twin = Rig { settings: rig.settings.clone(), dir: tempfile::tempdir().unwrap() };
+    // A copy of the tape, so that only the slot is in the way.
+    let copied = std::process::Command::new("cp").arg("-r").arg(rig.tape_dir()).arg(twin.tape_dir()).status().unwrap();
+    assert!(copied.success());
+    let running = rig.stream().await;
+    check(&twin, Kind::Slot, "in use").await;
+    running.stop().await;
+}
