@@ -6,6 +6,7 @@ mod architecture;
 mod cli_bad_input;
 mod crash;
 mod demo;
+mod documents;
 mod engines_retry;
 mod events_aether;
 mod events_meltica;
