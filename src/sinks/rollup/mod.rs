@@ -6,6 +6,8 @@ mod deltas;
 mod mailbox;
 mod maintain;
 mod sql;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use contract::{Contributions, GroupKey, Line, RollUp, Source, Tables, Target, Unit, Unusable, Why};

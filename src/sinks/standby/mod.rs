@@ -15,6 +15,8 @@ mod row;
 mod rows;
 mod store;
 mod table;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use apply::{ApplyError, Observer, Unit, Unobserved};
