@@ -165,7 +165,7 @@ pub fn start(
 }
 
 /// The indexes that a roll-up looks rows up by.
-fn indexes_of(rollup: &dyn RollUp) -> Vec<super::standby::IndexSpec> {
+pub(super) fn indexes_of(rollup: &dyn RollUp) -> Vec<super::standby::IndexSpec> {
     let index = |source: &super::rollup::Source| {
         let columns = vec![source.index?.to_owned()];
         Some(super::standby::IndexSpec { table: source.table.clone(), columns })

@@ -24,6 +24,7 @@ pub use background::PIN;
 pub use contract::Sink;
 pub use control::{Control, ControlError, Hold, HoldId};
 pub use error::Error;
+use handles::indexes_of;
 pub use handles::{Handles, Quarantines, Settings, checkpoint_dir, quarantine_dir, start};
 pub use status::{SinkStatus, State};
 pub use step::BATCH_MESSAGES_MAX;

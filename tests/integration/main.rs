@@ -20,4 +20,6 @@ mod sandbox;
 mod sim_aether_worker;
 mod sim_check;
 mod sim_runs;
+mod sinks_rollup;
+mod sinks_standby;
 mod source;

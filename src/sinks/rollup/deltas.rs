@@ -47,6 +47,11 @@ impl Deltas {
         }
     }
 
+    /// Adds a group as it stands.
+    pub fn put(&mut self, group: GroupKey, measures: Vec<BigDecimal>, contributions: i64) {
+        self.merge_one(&group, &Sum { measures, contributions }, true);
+    }
+
     /// Adds other deltas, or takes them back.
     pub fn merge(&mut self, other: &Deltas, add: bool) {
         other.groups.iter().for_each(|(group, sum)| self.merge_one(group, sum, add));

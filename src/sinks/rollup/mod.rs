@@ -5,6 +5,8 @@ mod contract;
 mod deltas;
 mod mailbox;
 mod maintain;
+pub mod rebuild;
+mod rewind;
 mod sql;
 #[cfg(test)]
 mod tests;
@@ -14,5 +16,6 @@ pub use contract::{Contributions, GroupKey, Line, RollUp, Source, Tables, Target
 pub use deltas::{Deltas, Sum};
 pub use mailbox::{Glance, Mailbox};
 pub use maintain::{Effect, Maintainer, Point, TOUCHED_MAX};
+pub use rewind::{Replaced, Rewind, replace};
 pub use sql::Statements;
 pub use writer::{POSITION_AGE_MAX, Writer};

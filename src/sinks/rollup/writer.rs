@@ -19,6 +19,8 @@ use crate::sinks::cursor::{self, Identity, Stored};
 pub const POSITION_AGE_MAX: Duration = Duration::from_secs(60);
 /// First and longest wait before a failed batch is tried again.
 const RETRY_AFTER: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// A roll-up that has nothing to write looks this often whether its position was moved.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// A server that does not answer for so long is given up, and asked again on a new connection.
 const ATTEMPT_MAX: Duration = Duration::from_secs(60);
 /// The same for replacing a whole target.
@@ -54,6 +56,12 @@ impl Writer {
         let mut session = None;
         loop {
             let stop = self.wait(&cancel).await;
+            if !stop && self.mailbox.due() == Due::No {
+                if self.is_elsewhere(&mut session).await {
+                    return self.fenced();
+                }
+                continue;
+            }
             if stop && matches!(self.mailbox.due(), Due::No | Due::WhenOld(_)) {
                 break;
             }
@@ -67,9 +75,7 @@ impl Writer {
                 () = too_late => break,
             };
             if fenced {
-                let what = "another writer has moved its position".to_owned();
-                tracing::warn!(rollup = self.rollup.name(), "{what}");
-                return self.mailbox.stopped(Some(what), true);
+                return self.fenced();
             }
             if stop {
                 break;
@@ -78,7 +84,32 @@ impl Writer {
         self.mailbox.stopped(None, false);
     }
 
-    /// Waits until there is something to commit. `true`: stop.
+    fn fenced(&self) {
+        let what = "another writer has moved its position".to_owned();
+        tracing::warn!(rollup = self.rollup.name(), "{what}");
+        self.mailbox.stopped(Some(what), true);
+    }
+
+    /// Whether someone has moved the position of a roll-up that has nothing to write: it would not notice otherwise.
+    async fn is_elsewhere(&self, session: &mut Option<Session>) -> bool {
+        let look = async {
+            let session = match session {
+                Some(session) => session,
+                None => session.insert(pg::connect(&self.address, Purpose::Rollup).await?),
+            };
+            cursor::read(&**session, self.rollup.name()).await
+        };
+        match tokio::time::timeout(ATTEMPT_MAX, look).await {
+            Ok(Ok(stored)) => stored != self.mailbox.stored(),
+            // The next commit will tell.
+            Ok(Err(_)) | Err(_) => {
+                *session = None;
+                false
+            }
+        }
+    }
+
+    /// Waits until there is something to commit, or to look after the position. `true`: stop.
     async fn wait(&self, cancel: &CancellationToken) -> bool {
         loop {
             let sleep_until = match self.mailbox.due() {
@@ -96,19 +127,14 @@ impl Writer {
                     if due <= Instant::now() {
                         return cancel.is_cancelled();
                     }
-                    Some(due)
+                    due
                 }
-                Due::No => None,
+                Due::No => Instant::now() + LOOK_EVERY,
             };
-            let timer = async {
-                match sleep_until {
-                    Some(at) => tokio::time::sleep_until(at.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let timer = tokio::time::sleep_until(sleep_until.into());
             tokio::select! {
                 () = self.mailbox.woken() => {}
-                () = timer => {}
+                () = timer => return cancel.is_cancelled(),
                 () = cancel.cancelled() => return true,
             }
         }

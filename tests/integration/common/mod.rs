@@ -7,6 +7,7 @@
 pub mod load;
 
 pub mod engines;
+pub mod pipeline;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
