@@ -99,10 +99,12 @@ impl Checkpointer {
     /// Writes one before the end, on this thread, if that is quick.
     pub(super) fn last(&mut self, view: &View) {
         let _one_at_a_time = lock(&self.writing);
-        if (self.dirty || lock(&self.last).lsn == Lsn::ZERO) && view.bytes() <= LAST_BYTES_MAX {
-            if let Err(error) = write(&self.place, view, &self.last) {
-                tracing::warn!(%error, "write the last checkpoint");
-            }
+        let wanted = self.dirty || lock(&self.last).lsn == Lsn::ZERO;
+        if wanted
+            && view.bytes() <= LAST_BYTES_MAX
+            && let Err(error) = write(&self.place, view, &self.last)
+        {
+            tracing::warn!(%error, "write the last checkpoint");
         }
     }
 }

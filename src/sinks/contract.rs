@@ -29,7 +29,7 @@ pub trait Sink {
     /// Shows what has been gathered, and hands it on. Between units only.
     fn flush(&mut self) -> Result<(), Error>;
 
-    /// Whether another unit may be given now; false while what was handed on takes its time.
+    /// Whether another unit may be given now; false while what was handed on takes its time, or must start over.
     fn has_room(&self) -> bool;
     /// Asks that the position `lsn`, which has been reached, becomes durable even without effect.
     fn demand(&mut self, lsn: Lsn);

@@ -36,6 +36,9 @@ pub enum ControlError {
     /// The position lies behind what has been applied.
     #[error("the apply is at {0} already, past the wanted position")]
     Passed(Position),
+    /// The wanted position lies before a copy that replaces everything.
+    #[error("the tables are being copied anew: try again")]
+    Copying,
     /// The delivery has ended.
     #[error("the delivery to the sinks has stopped")]
     Stopped,

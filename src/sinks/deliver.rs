@@ -21,7 +21,10 @@ pub(super) fn run(setup: &Setup, mut gate: Gate) -> Result<(), Error> {
         session.writers.stop();
         match ended? {
             Next::Restart => tracing::info!("the delivery starts over from a checkpoint"),
-            Next::Go | Next::Stop => return Ok(session.step.last_checkpoint()),
+            Next::Go | Next::Stop => {
+                session.step.last_checkpoint();
+                return Ok(());
+            }
         }
     }
 }
@@ -33,7 +36,7 @@ fn follow(session: &mut Session, gate: &mut Gate) -> Result<Next, Error> {
         let end = reader.watermark().get();
         let next = match reader.next()? {
             Some(Entry::Preamble(messages)) => preamble(messages, step)?,
-            Some(Entry::Transaction(transaction)) => match gate.admit(transaction.head().end_lsn, step)? {
+            Some(Entry::Transaction(transaction)) => match gate.admit(transaction.head(), step)? {
                 Next::Go => apply(transaction, step)?,
                 other => other,
             },

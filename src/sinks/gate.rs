@@ -12,7 +12,7 @@ use super::control::{Command, ControlError, Hold, HoldId};
 use super::standby::View;
 use super::status::{State, StateCell};
 use crate::model::Lsn;
-use crate::tape::{End, Watermark};
+use crate::tape::{End, Head, Kind, Watermark};
 
 /// What the loop does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,8 +28,8 @@ pub(super) enum Next {
 /// What the loop waits for.
 #[derive(Debug, Clone, Copy)]
 enum Until {
-    /// The unit that ends here may be applied.
-    MayApply(Lsn),
+    /// The unit that ends here may be applied; `copy`: it replaces all that came before.
+    MayApply { lsn: Lsn, copy: bool },
     /// The tape has grown beyond this end.
     Grows(End),
 }
@@ -88,12 +88,12 @@ impl Gate {
         self.restarts.drain(..).for_each(|reply| drop(reply.send(Ok(()))));
     }
 
-    /// Waits until the unit that ends at `lsn` may be applied.
-    pub(super) fn admit(&mut self, lsn: Lsn, sink: &mut impl Sink) -> Result<Next, Error> {
+    /// Waits until the unit may be applied.
+    pub(super) fn admit(&mut self, unit: &Head, sink: &mut impl Sink) -> Result<Next, Error> {
         if self.held.is_none() && self.commands.is_empty() && sink.has_room() && !self.cancel.is_cancelled() {
             return Ok(Next::Go);
         }
-        self.wait(Until::MayApply(lsn), sink)
+        self.wait(Until::MayApply { lsn: unit.end_lsn, copy: unit.kind == Kind::Copy }, sink)
     }
 
     /// Waits until the tape has grown beyond `end`.
@@ -126,7 +126,7 @@ impl Gate {
 
     fn is_over(&self, until: Until, sink: &impl Sink) -> bool {
         match until {
-            Until::MayApply(lsn) => self.held.as_ref().is_none_or(|held| lsn <= held.limit) && sink.has_room(),
+            Until::MayApply { lsn, .. } => self.held.as_ref().is_none_or(|held| lsn <= held.limit) && sink.has_room(),
             Until::Grows(end) => self.watermark.get() != end,
         }
     }
@@ -139,7 +139,7 @@ impl Gate {
         let grown = async {
             match until {
                 Until::Grows(end) => drop(watermark.past(end).await),
-                Until::MayApply(_) => std::future::pending().await,
+                Until::MayApply { .. } => std::future::pending().await,
             }
         };
         let expiry = async {
@@ -226,7 +226,14 @@ impl Gate {
     fn serve(&mut self, until: Until, sink: &mut impl Sink) -> Result<(), Error> {
         let Some(held) = self.held.as_mut().filter(|held| held.waiting.is_some()) else { return Ok(()) };
         let applied = match until {
-            Until::MayApply(next) => next > held.limit,
+            Until::MayApply { lsn, copy: true } if lsn > held.limit => {
+                // What happened before the copy's position is not on the tape: the view would be of no moment at all.
+                if let Some(waiting) = held.waiting.take() {
+                    let _ = waiting.send(Err(ControlError::Copying));
+                }
+                return Ok(());
+            }
+            Until::MayApply { lsn, .. } => lsn > held.limit,
             Until::Grows(end) => end.lsn >= held.limit,
         };
         if !applied {

@@ -97,8 +97,11 @@ pub struct Handles {
     pub control: Control,
     quarantines: Quarantines,
     state: Arc<StateCell>,
-    mailboxes: Arc<Mutex<Vec<(String, Arc<Mailbox>)>>>,
+    mailboxes: Mailboxes,
 }
+
+/// The mailboxes of the roll-ups, by name; others after each start of the delivery.
+pub(super) type Mailboxes = Arc<Mutex<Vec<(String, Arc<Mailbox>)>>>;
 
 /// Starts the delivery on a thread of its own. What it ends with comes through the receiver; it ends when `cancel` says
 /// so, or by an error. The roll-ups' writers run on the runtime this is called from.

@@ -14,6 +14,7 @@ use super::background::{Checkpointer, Place};
 use super::checkpoints::{self, Checkpoint};
 use super::cursor::{self, Identity, Stored};
 use super::gate::Gate;
+use super::handles::Mailboxes;
 use super::rollup::{Mailbox, Maintainer, RollUp, Writer};
 use super::standby::{self, Extras, Publisher, StandbyReader, Store};
 use super::status::{State, StateCell};
@@ -49,7 +50,7 @@ pub(super) struct Setup {
     pub(super) quarantines: Quarantines,
     pub(super) state: Arc<StateCell>,
     /// The mailboxes of this session, for status.
-    pub(super) mailboxes: Arc<Mutex<Vec<(String, Arc<Mailbox>)>>>,
+    pub(super) mailboxes: Mailboxes,
     /// Where the roll-ups' writers run.
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) changed: Arc<Notify>,
@@ -161,7 +162,7 @@ fn check(setup: &Setup, name: &str, stored: Option<&Stored>, end: tape::End) -> 
     }
     let mut fenced = setup.fenced.lock().expect("nobody panics while holding it");
     let before = setup.mailboxes.lock().expect("nobody panics while holding it");
-    let was_fenced = before.iter().any(|(n, mailbox)| n == name && mailbox.glance().fenced);
+    let was_fenced = before.iter().any(|(n, mailbox)| n == name && mailbox.is_fenced());
     let (generation, times) = fenced.get(name).copied().unwrap_or((stored.generation, 0));
     let times = if generation == stored.generation { times + u32::from(was_fenced) } else { 0 };
     fenced.insert(name.to_owned(), (stored.generation, times));

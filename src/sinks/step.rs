@@ -158,7 +158,7 @@ impl Sink for Step {
     }
 
     fn must_restart(&self) -> bool {
-        self.rollups.0.iter().any(|kept| kept.mailbox.glance().fenced)
+        self.rollups.0.iter().any(|kept| kept.mailbox.is_fenced())
     }
 }
 
@@ -167,8 +167,7 @@ struct Rollups(Vec<Kept>);
 
 impl Observer for Rollups {
     fn watches(&mut self, store: &Store, number: usize) -> bool {
-        // No short cut: each looks its tables up when shapes have changed.
-        self.0.iter_mut().fold(false, |any, kept| kept.maintainer.watches(store, number) || any)
+        self.0.iter_mut().any(|kept| kept.maintainer.watches(store, number))
     }
 
     fn changing(&mut self, store: &Store, number: usize, old: Option<Row<'_>>, new: Option<Row<'_>>) {

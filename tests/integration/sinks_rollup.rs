@@ -245,7 +245,8 @@ async fn a_position_moved_by_someone_else_is_noticed_and_followed() {
     pipeline.handles.control.checkpoint().await.unwrap();
     aether(&database, 2);
     plan.assert_rollups(&pipeline).await;
-    let rewind = rewind(&plan, &pipeline.watermark, &pipeline, pipeline.emitted(&plan.url).await);
+    let to = pipeline.caught_up(&plan.url).await.position.lsn;
+    let rewind = rewind(&plan, &pipeline.watermark, &pipeline, to);
     aether(&database, 3);
     plan.assert_rollups(&pipeline).await;
     let (content, point) = rewind.content().unwrap();
@@ -277,6 +278,7 @@ async fn a_reset_slot_replaces_the_targets_and_doubles_nothing() {
     pgtape::source::reset(&address(&plan.url), database.name(), &mut writer, &recovered).await.unwrap();
     drop(writer);
     let pipeline = plan.start().await;
+    pipeline.caught_up(&plan.url).await;
     plan.assert_rollups(&pipeline).await;
     aether(&database, 3);
     plan.assert_rollups(&pipeline).await;
@@ -287,6 +289,7 @@ async fn a_reset_slot_replaces_the_targets_and_doubles_nothing() {
     std::fs::remove_dir_all(plan.data_dir()).unwrap();
     database.psql(&format!("SELECT pg_drop_replication_slot('{}')", database.name())).unwrap();
     let pipeline = plan.start().await;
+    pipeline.caught_up(&plan.url).await;
     plan.assert_rollups(&pipeline).await;
     aether(&database, 4);
     plan.assert_rollups(&pipeline).await;

@@ -80,8 +80,8 @@ async fn tables_that_change_shape_are_right_again_after_their_refresh() {
     let deadline = tokio::time::Instant::now() + AT_MOST;
     loop {
         let view = pipeline.caught_up(&plan.url).await;
-        let right = |t: &&str| rows(&view, t) == rows_in_postgres(&database, t);
-        if ["shop.bag", "shop.keyed"].iter().all(|t| right(&t)) && view.tables().all(|t| !t.is_stale()) {
+        let right = |t: &str| rows(&view, t) == rows_in_postgres(&database, t);
+        if ["shop.bag", "shop.keyed"].iter().all(|t| right(t)) && view.tables().all(|t| !t.is_stale()) {
             break;
         }
         assert!(tokio::time::Instant::now() < deadline, "{:#?}", rows(&view, "shop.bag"));

@@ -58,8 +58,6 @@ pub struct Glance {
     pub error: Option<String>,
     /// Whether nothing waits to be written.
     pub idle: bool,
-    /// Another writer moved the position.
-    pub fenced: bool,
 }
 
 /// When a position without effect is due.
@@ -120,10 +118,17 @@ impl Mailbox {
         }
     }
 
-    /// Whether more may be offered.
+    /// Whether more may be offered: there is room, and the position is still ours.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.lock().waiting.deltas.bytes() < self.bytes_max
+        let inside = self.lock();
+        inside.waiting.deltas.bytes() < self.bytes_max && !inside.fenced
+    }
+
+    /// Whether another writer moved the position.
+    #[must_use]
+    pub fn is_fenced(&self) -> bool {
+        self.lock().fenced
     }
 
     /// Whether the stored position is at or after `point`.
@@ -138,7 +143,7 @@ impl Mailbox {
         let inside = self.lock();
         let idle = inside.waiting.deltas.is_empty() && !inside.waiting.replace;
         let (stored, error) = (inside.stored.clone(), inside.error.clone());
-        Glance { stored, state: inside.state, error, idle, fenced: inside.fenced }
+        Glance { stored, state: inside.state, error, idle }
     }
 
     /// Waits until something was put in.

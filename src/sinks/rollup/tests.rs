@@ -234,7 +234,7 @@ fn day(kept: &Kept, day: u8) -> String {
 #[test]
 fn a_bundle_counts_once_in_whatever_order_its_parts_arrive() {
     let mut kept = Kept::new();
-    let mut change = |kept: &mut Kept, table, row: &[&str]| {
+    let change = |kept: &mut Kept, table, row: &[&str]| {
         let message = kept.set(table, row, true);
         kept.unit(Kind::Stream, &message.into_iter().collect::<Vec<_>>());
         kept.flush();

@@ -45,22 +45,19 @@ fn search(table: &mut Table, cells: &[Option<&[u8]>]) -> Option<Held> {
     let agrees = |row: &super::row::Row<'_>| {
         cells.iter().enumerate().all(|(column, cell)| cell.is_none() || row.cell(column) == *cell)
     };
-    let found = table.rows().find(agrees).map(|row| (row.bytes.to_vec(), row.cells().into_iter().map(owned).collect()));
-    let Some((bytes, values)): Option<(Vec<u8>, Vec<Option<Vec<u8>>>)> = found else {
+    let Some(row) = table.rows().find(agrees) else {
         table.learned.failed += 1;
         return None;
     };
-    for (column, value) in values.into_iter().enumerate() {
-        if let (None, Some(value)) = (cells[column], value) {
-            table.learned.defaults.retain(|(c, _)| *c != column);
-            table.learned.defaults.push((column, value));
-        }
+    let bytes = row.bytes.to_vec();
+    let filled = |column: &usize| cells[*column].is_none();
+    let default = |column: usize| row.cell(column).map(|value| (column, value.to_vec()));
+    let defaults: Vec<(usize, Vec<u8>)> = (0..cells.len()).filter(filled).filter_map(default).collect();
+    for (column, value) in defaults {
+        table.learned.defaults.retain(|(c, _)| *c != column);
+        table.learned.defaults.push((column, value));
     }
     table.rows.get(&bytes)
-}
-
-fn owned(cell: Option<&[u8]>) -> Option<Vec<u8>> {
-    cell.map(<[u8]>::to_vec)
 }
 
 impl Learned {

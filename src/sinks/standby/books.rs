@@ -197,10 +197,10 @@ impl BookColumns {
     /// The order in the book that this row is; `None` when it does not rest. `Err`: why it cannot be used.
     pub(super) fn read(&self, spec: &BookSpec, row: &Row<'_>) -> Result<Option<Resting>, String> {
         let listed = |values: &[String], cell: Option<&[u8]>| values.iter().any(|v| Some(v.as_bytes()) == cell);
-        if let (Some(state), Some((_, resting))) = (self.state, &spec.resting) {
-            if !listed(resting, row.cell(state)) {
-                return Ok(None);
-            }
+        if let (Some(state), Some((_, resting))) = (self.state, &spec.resting)
+            && !listed(resting, row.cell(state))
+        {
+            return Ok(None);
         }
         let (Some(price), Some(quantity)) = (row.cell(self.price), row.cell(self.quantity)) else { return Ok(None) };
         let number = |name: &str, text| numbers::decimal(text).map_err(|why| format!("{name} {why}"));
