@@ -88,7 +88,9 @@ impl From<ControlError> for Void {
         match error {
             ControlError::Stopped => Void::Refused(Refusal::new(Kind::Locked, error.to_string(), "look at its log")),
             ControlError::Busy(_) => Void::Refused(Refusal::new(Kind::Locked, error.to_string(), "try again later")),
-            ControlError::Expired | ControlError::Passed(_) | ControlError::Failed(_) => Void::Again(error.to_string()),
+            ControlError::Expired | ControlError::Passed(_) | ControlError::Copying | ControlError::Failed(_) => {
+                Void::Again(error.to_string())
+            }
         }
     }
 }
