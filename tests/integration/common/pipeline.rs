@@ -107,7 +107,8 @@ impl Plan {
         };
         let started =
             sinks::start(settings, watermark.clone(), identity.clone(), pins.clone(), cancel.clone()).unwrap();
-        let source = Source { prepared, plan, writer, recovered, status: source::StatusHandle::default() };
+        let status = source::StatusHandle::default();
+        let source = Source { prepared, plan, writer, recovered, status, on_sync: Arc::new(|_| {}) };
         let (tape_dir, stop) = (self.tape_dir(), cancel.clone());
         let source = tokio::spawn(async move { source.run(&tape_dir, stop).await });
         Pipeline { handles: started.0, watermark, identity, pins, cancel, source, sinks: started.1 }
