@@ -12,6 +12,8 @@ use rand_chacha::ChaCha8Rng;
 /// The dice of a writer.
 pub type Dice = ChaCha8Rng;
 
+/// A writer rests between transactions: it is to be met at any moment, not to be faster than a debug build.
+const REST: Duration = Duration::from_millis(4);
 /// Between two attempts to reach a server that is down.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -81,6 +83,9 @@ async fn write(url: &str, stop: &AtomicBool, mut dice: Dice, next: fn(&mut Dice)
                 }
                 Err(error) if error.is_retryable() => break,
                 Err(error) => panic!("{error}: {sql}"),
+            }
+            if most == u64::MAX {
+                tokio::time::sleep(REST).await;
             }
         }
     }

@@ -32,10 +32,13 @@ pub fn server(settings: &[(&str, &str)]) -> PrivatePostgres {
     PrivatePostgres::start(Options { settings, ..Options::default() }).unwrap_or_else(|e| panic!("{e}"))
 }
 
+/// Everything that happens now and then happens all the time.
+const BUSY: &str = "[tape]\nsegment_bytes = \"1 MiB\"\nhistory = \"1 s\"\n[standby]\ncheckpoint_every = \"500 ms\"\n";
+
 /// The real program following `tables` of a server of the test's own, its data in `directory`.
 pub fn service(url: &str, directory: &TempDir, tables: &str) -> ServiceProcess {
     let service = Service::new(env!("CARGO_BIN_EXE_pgtape"), url, &directory.path().join("data")).unwrap();
-    ServiceProcess::start(service.tables(tables)).unwrap_or_else(|e| panic!("{e}"))
+    ServiceProcess::start(service.tables(tables).config(BUSY).unwrap()).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// Runs `pgtape verify --json`; it must find nothing. Returns its report.

@@ -68,7 +68,7 @@ fn statement(dice: &mut Dice) -> String {
                        ON CONFLICT (id) DO UPDATE SET small = keyed_full.small + 1"),
         19 => format!("INSERT INTO shop.toasted (id, big, small) VALUES ({id}, repeat('x', {TOAST_BYTES} + {other}), 1)
                        ON CONFLICT (id) DO UPDATE SET small = toasted.small + 1"),
-        20 => format!("UPDATE shop.toasted SET other = {text} WHERE id BETWEEN {id} AND {id} + 5"),
+        20 => format!("UPDATE shop.toasted SET other = {text} WHERE id BETWEEN {id} AND {id} + 3"),
         21 => format!("UPDATE shop.toasted SET id = id + 1000 WHERE id = {id}; DELETE FROM shop.toasted WHERE id = {other}"),
         22 => format!("INSERT INTO shop.generated VALUES ({id}, {other}) ON CONFLICT (id) DO UPDATE SET a = {other}"),
         23 => format!("INSERT INTO shop.events VALUES ({id}, date '2025-11-01' + {other}, (ARRAY['order','fill'])[1 + {id} % 2], {text})
@@ -90,7 +90,11 @@ fn every_type(dice: &mut Dice, id: i32) -> String {
     };
     if dice.random() {
         let index = dice.random_range(0..TYPES.len());
-        return format!("UPDATE shop.every_type SET {} = {} WHERE id >= {id}", column(index), value(dice, index));
+        return format!(
+            "UPDATE shop.every_type SET {} = {} WHERE id BETWEEN {id} AND {id} + 5",
+            column(index),
+            value(dice, index)
+        );
     }
     let names: Vec<String> = (0..TYPES.len()).map(column).collect();
     let values: Vec<String> = (0..TYPES.len()).map(|index| value(dice, index)).collect();
