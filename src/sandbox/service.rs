@@ -150,6 +150,12 @@ impl ServiceProcess {
         &mut self.process
     }
 
+    /// The end of what it printed, over all its lives.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.output()
+    }
+
     /// Kills it with SIGKILL and returns when it is gone.
     ///
     /// # Errors

@@ -45,8 +45,10 @@ pub fn service(url: &str, directory: &TempDir, tables: &str) -> ServiceProcess {
 pub fn assert_verified(service: &ServiceProcess) -> Value {
     let finished = service.service().finish(&["verify", "--json"]).unwrap();
     let report = finished.json();
-    let said = (&finished.stdout, &finished.stderr);
-    assert_eq!((finished.code, &report["ok"]), (Some(0), &Value::Bool(true)), "{said:?}");
+    let parts = ["tables", "rollups"].iter().flat_map(|part| report[part].as_array().into_iter().flatten());
+    let unequal: Vec<String> = parts.filter(|part| part["equal"] != true).map(ToString::to_string).collect();
+    let said = (unequal.join("\n"), &finished.stderr, service.log());
+    assert_eq!((finished.code, &report["ok"]), (Some(0), &Value::Bool(true)), "{}\n{}\n{}", said.0, said.1, said.2);
     report
 }
 
