@@ -6,7 +6,7 @@ use crate::api::Limits;
 use crate::config::{self, Config, SinkName};
 use crate::model::TableName;
 use crate::refusal::{Kind, Refusal};
-use crate::sinks::rollup::by_hand;
+use crate::sinks::rollup::{RollUp, by_hand};
 use crate::sinks::standby::{BookSpec, Extras, IndexSpec};
 use crate::sinks::{self, Handles};
 use crate::source;
@@ -45,14 +45,11 @@ pub(super) fn tape(from: &config::Tape, watermark: Option<Watermark>) -> tape::O
 
 /// What the sinks are started with.
 pub(super) fn sinks(config: &Config) -> Result<sinks::Settings, Refusal> {
-    let names: &[String] = if config.has_sink(SinkName::Rollup) { &config.rollups.names } else { &[] };
-    let rollups: Result<Vec<_>, Refusal> =
-        names.iter().map(|name| by_hand::rollup(name).ok_or_else(|| unknown(name))).collect();
     Ok(sinks::Settings {
         tape_dir: config.tape.dir.clone(),
         data_dir: config.data_dir.clone(),
         extras: extras(&config.standby),
-        rollups: rollups?,
+        rollups: rollups(config)?,
         address: Some(config.address()?.clone()),
         checkpoint_every: config.standby.checkpoint_every,
         flush_every: config.rollups.flush_every,
@@ -76,23 +73,38 @@ fn extras(from: &config::Standby) -> Extras {
     Extras { indexes: from.indexes.iter().map(index).collect(), books: from.books.iter().map(book).collect() }
 }
 
+/// The roll-ups that are kept: those named, if all tables they read are captured (`--tables` may name fewer than the
+/// file). One that lacked a table would empty its target.
+fn rollups(config: &Config) -> Result<Vec<Arc<dyn RollUp>>, Refusal> {
+    let names: &[String] = if config.has_sink(SinkName::Rollup) { &config.rollups.names } else { &[] };
+    let captured = |table: &TableName| config.source.tables.iter().any(|pattern| pattern.matches(table));
+    let mut rollups = Vec::new();
+    for name in names {
+        let rollup = by_hand::rollup(name).ok_or_else(|| unknown(name))?;
+        match rollup.sources().iter().find(|source| !captured(&source.table)) {
+            None => rollups.push(rollup),
+            Some(missing) => {
+                tracing::info!(rollup = name, table = %missing.table, "left out: the table is not captured")
+            }
+        }
+    }
+    Ok(rollups)
+}
+
 /// The roll-ups that are kept, with their SELECTs.
 pub fn definitions(config: &Config) -> Result<Vec<Definition>, Refusal> {
-    if !config.has_sink(SinkName::Rollup) {
-        return Ok(Vec::new());
-    }
-    let definition = |name: &String| {
-        let rollup = by_hand::rollup(name).ok_or_else(|| unknown(name))?;
+    let definition = |rollup: Arc<dyn RollUp>| {
+        let name = rollup.name();
         let select = by_hand::definition(name).ok_or_else(|| unknown(name))?;
         let target = rollup.target();
         Ok(Definition {
-            name: name.clone(),
+            name: name.to_owned(),
             target: target.table.clone(),
             keys: target.keys.iter().map(|(column, _)| (*column).to_owned()).collect(),
             select: select.to_owned(),
         })
     };
-    config.rollups.names.iter().map(definition).collect()
+    rollups(config)?.into_iter().map(definition).collect()
 }
 
 fn unknown(name: &str) -> Refusal {
@@ -114,4 +126,29 @@ pub(super) fn verifier(config: &Config, sinks: &Handles) -> Result<Verifier, Ref
 /// The bounds of HTTP.
 pub(super) fn limits(from: &config::Http) -> Limits {
     Limits { requests_max: from.requests_max, snapshots_max: from.snapshots_max, request_timeout: from.request_timeout }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Environment, Overrides};
+
+    #[test]
+    fn a_roll_up_is_kept_only_where_all_it_reads_is_captured() {
+        let check = |tables: Option<&str>, sinks: Option<&str>, want: &[&str]| {
+            let flags = Overrides {
+                config: tables.map(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/config/pgtape.toml").into()),
+                tables: tables.map(Into::into),
+                sinks: sinks.map(Into::into),
+                ..Overrides::default()
+            };
+            let config = Config::load(&flags, &Environment::default()).unwrap();
+            let kept: Vec<String> = definitions(&config).unwrap().into_iter().map(|d| d.name).collect();
+            assert_eq!(kept, want, "{tables:?} {sinks:?}");
+        };
+        check(None, None, &by_hand::NAMES);
+        check(None, Some("standby"), &[]);
+        check(Some("aether.*,perplex.fills"), None, &["aether.pnl_daily"]);
+        check(Some("shop.*"), None, &[]);
+    }
 }
