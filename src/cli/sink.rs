@@ -1,17 +1,18 @@
 //! `pgtape sink`: positions of the sinks.
 
-use super::Context;
-use super::consent::Consent;
-use crate::ops::sink;
-use crate::refusal::{Kind, Refusal};
+use super::consent::{Consent, Terminal, tell};
+use super::{Context, version};
+use crate::ops::{self, rewind, sink};
+use crate::refusal::Refusal;
+use crate::run;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Verb {
-    /// Say where each sink is
+    /// Say where each sink is, durably
     Show,
-    /// Take a roll-up back to an earlier position and replay from there
+    /// Take a roll-up back to an earlier position; the service replays from there
     Rewind {
-        /// The sink, as `sink show` names it
+        /// The roll-up, as `sink show` names it
         name: String,
         /// 0/16B3748, 00000000016B3748.0000000003, or an RFC 3339 time
         #[arg(long, value_name = "POSITION")]
@@ -19,9 +20,9 @@ pub(super) enum Verb {
         #[command(flatten)]
         consent: Consent,
     },
-    /// Recompute a roll-up from Postgres by its SELECT
+    /// Make a roll-up anew from Postgres, by its SELECT; the service must be stopped
     Rebuild {
-        /// The sink, as `sink show` names it
+        /// The roll-up, as `sink show` names it
         name: String,
         #[command(flatten)]
         consent: Consent,
@@ -29,14 +30,23 @@ pub(super) enum Verb {
 }
 
 pub(super) async fn run(verb: Verb, context: &Context) -> Result<(), Refusal> {
+    let (config, out) = (&context.config, context.out);
     match verb {
         Verb::Show => {
-            let sinks = sink::show(&context.config).await?;
-            context.out.result(&sinks, || sinks.to_string());
-            return Ok(());
+            let sinks = sink::show(config).await?;
+            out.result(&sinks, || sinks.to_string());
         }
-        Verb::Rewind { name, to, consent } => drop((name, to, consent.terms())),
-        Verb::Rebuild { name, consent } => drop((name, consent.terms())),
+        Verb::Rewind { name, to, consent } => {
+            let command = rewind::Rewind { config, name: &name, to: &to };
+            tell(&ops::perform(&command, &consent.terms(), &Terminal(out), config).await?, out);
+        }
+        Verb::Rebuild { name, consent } => {
+            let rebuild = async |rollup: std::sync::Arc<dyn crate::sinks::rollup::RollUp>| {
+                run::rebuild_once(config.clone(), version::text(), &*rollup).await
+            };
+            let command = rewind::Rebuild { config, name: &name, rebuild };
+            tell(&ops::perform(&command, &consent.terms(), &Terminal(out), config).await?, out);
+        }
     }
-    Err(Refusal::new(Kind::Usage, "sink is not written yet", ""))
+    Ok(())
 }

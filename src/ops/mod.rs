@@ -5,6 +5,7 @@
 
 pub mod doctor;
 pub mod quarantine;
+pub mod rewind;
 pub mod sink;
 pub mod slot;
 pub mod tape;

@@ -29,6 +29,7 @@ use crate::config::{Config, SinkName};
 use crate::metrics::Metrics;
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::cursor::Identity;
+use crate::sinks::rollup::{Replaced, RollUp};
 use crate::sinks::{self, Handles};
 use crate::tape::Pins;
 use crate::verify;
@@ -64,17 +65,32 @@ pub async fn run(config: Config, version: &str) -> Result<(), Refusal> {
 /// Starts everything but HTTP, verifies once the sinks have seen what is committed now, and ends again: for a data
 /// directory that no service uses.
 pub async fn verify_once(config: Config, version: &str) -> Result<verify::Report, Refusal> {
+    alone(config, version, async |service| service.verifier().await?.run().await).await
+}
+
+/// As [`verify_once`], and makes a roll-up anew by its definition.
+pub async fn rebuild_once(config: Config, version: &str, rollup: &dyn RollUp) -> Result<Replaced, Refusal> {
+    alone(config, version, async |service| {
+        service.verifier().await?.rebuild(rollup, (&service.scene.tape.origin).into()).await
+    })
+    .await
+}
+
+/// Starts everything but HTTP, does `work`, and ends again.
+async fn alone<T>(
+    config: Config,
+    version: &str,
+    work: impl AsyncFnOnce(&Service) -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
     let stop = signals::stop_on_signal()?;
     data_dir::make(&config.data_dir)?;
     let service = Service::start(config, version, &stop).await?;
-    let report = tokio::select! {
-        report = service.verify() => report,
-        () = service.until(&stop) => {
-            Err(Refusal::new(Kind::NotConfirmed, "stopped before the comparison was done", ""))
-        }
+    let result = tokio::select! {
+        result = work(&service) => result,
+        () = service.until(&stop) => Err(Refusal::new(Kind::NotConfirmed, "stopped before the work was done", "")),
     };
     service.drain().await?;
-    report
+    result
 }
 
 /// The running parts.
@@ -128,10 +144,11 @@ impl Service {
         }
     }
 
-    async fn verify(&self) -> Result<verify::Report, Refusal> {
-        let Some(verifier) = &self.verifier else { return Err(verification::no_standby()) };
+    /// The oracle, once the sinks have seen what was committed when the service started.
+    async fn verifier(&self) -> Result<&verify::Verifier, Refusal> {
+        let verifier = self.verifier.as_ref().ok_or_else(verification::no_standby)?;
         self.scene.ready().await;
-        verifier.run().await
+        Ok(verifier)
     }
 
     /// Source first, so that the sinks end with everything that is durable; all within the configured time. `Err`: why

@@ -13,6 +13,7 @@
 
 mod definition;
 mod digest;
+mod rebuild;
 mod report;
 mod rollups;
 mod rows;
