@@ -146,6 +146,8 @@ impl Supervisor {
             let started = Instant::now();
             match self.connection(begun).await {
                 Ok(()) => return Ok(()),
+                // The first failure of the writer is the reason; asked again, it would only say that it has stopped.
+                Err(error @ Error::Tape(_)) => return Err(error),
                 Err(error) => {
                     self.appender.abandon()?;
                     self.appender.sync()?;
