@@ -8,8 +8,9 @@ use super::wire::{Wire, c_string, error_response, unexpected};
 use super::{Address, Error};
 use crate::refusal::{Kind, Refusal};
 
-/// Answers the server's questions until it is ready for statements.
-pub(super) async fn log_in(wire: &mut Wire, address: &Address) -> Result<(), Error> {
+/// Answers the server's questions until it is ready for statements. Returns the process that serves the session.
+pub(super) async fn log_in(wire: &mut Wire, address: &Address) -> Result<Option<i32>, Error> {
+    let mut backend_pid = None;
     loop {
         let (tag, body) = wire.message().await?;
         match tag {
@@ -19,8 +20,9 @@ pub(super) async fn log_in(wire: &mut Wire, address: &Address) -> Result<(), Err
                 answer(wire, address, method, &data).await?;
             }
             b'E' => return Err(login_error(address, error_response(body))),
-            b'Z' => return Ok(()),
-            _ => {} // Parameters, the cancel key, notices.
+            b'K' => backend_pid = body.first_chunk().map(|pid| i32::from_be_bytes(*pid)),
+            b'Z' => return Ok(backend_pid),
+            _ => {} // Parameters, notices.
         }
     }
 }

@@ -35,6 +35,7 @@ pub struct Wire {
     stream: Stream,
     input: Input,
     output: Vec<u8>,
+    backend_pid: Option<i32>,
 }
 
 /// A row of an answer, as text.
@@ -45,9 +46,9 @@ impl Wire {
     pub async fn connect(address: &Address, options: &WireOptions) -> Result<Self, Error> {
         let open = async {
             let stream = open_stream(address, options.receive_buffer_bytes).await?;
-            let mut wire = Self { stream, input: Input::new(), output: Vec::new() };
+            let mut wire = Self { stream, input: Input::new(), output: Vec::new(), backend_pid: None };
             wire.start_up(address, options).await?;
-            log_in(&mut wire, address).await?;
+            wire.backend_pid = log_in(&mut wire, address).await?;
             Ok(wire)
         };
         match timeout(CONNECT_TIMEOUT, open).await {
@@ -76,6 +77,12 @@ impl Wire {
         pgwire_replication::protocol::framing::write_startup_message(&mut self.stream, PROTOCOL_3_0, &parameters)
             .await
             .map_err(|e| Error::Retry(e.to_string()))
+    }
+
+    /// The server's process that serves this session.
+    #[must_use]
+    pub const fn backend_pid(&self) -> Option<i32> {
+        self.backend_pid
     }
 
     /// The next message: its type and its body. Waits for it.

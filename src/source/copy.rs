@@ -11,8 +11,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::model::TableName;
-use crate::pg::{self, Address, Error as PgError, Purpose, Session, Wire, WireOptions};
+use crate::pg::{self, Address, Error as PgError, Purpose, Session, SqlState, Wire, WireOptions};
 use crate::pgoutput::insert_from_copy_text;
+use crate::refusal::{Kind, Refusal};
 
 use super::Settings;
 use super::catalog::{self, Described};
@@ -149,10 +150,14 @@ impl Job {
         let doing = format!("copy {}", relation.table);
         let failed = |error: PgError| {
             if table_changed(&error) {
-                CopyError::Void(format!("{doing}: {error}"))
-            } else {
-                CopyError::Failed(Error::from_pg(&doing, error))
+                return CopyError::Void(format!("{doing}: {error}"));
             }
+            if error.is(&SqlState::INSUFFICIENT_PRIVILEGE) {
+                let hint =
+                    "GRANT SELECT on it; if it has row security: ALTER ROLE ... BYPASSRLS; (a copy must see every row)";
+                return CopyError::Failed(Refusal::new(Kind::Server, format!("{doing}: {error}"), hint).into());
+            }
+            CopyError::Failed(Error::from_pg(&doing, error))
         };
         let columns = u16::try_from(relation.columns.len()).expect("Postgres allows 1600 columns");
         let mut batch = opening(table);

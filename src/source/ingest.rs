@@ -57,11 +57,14 @@ pub(super) async fn ingest(
         }
         server.received(appender.writer.end());
         server.answer(now, asked).await?;
+        if pace.has_caught_up(server.receiver.heard(), now) {
+            server.ask().await?; // Its answer says how far the stream is without a transaction.
+        }
         if refresher.is_wanted(appender, now) {
             refresher.hold(appender, &mut server).await?;
         }
-        let wake =
-            appender.sync_due_at().into_iter().chain([server.due_at(now)]).min().expect("an update is always due");
+        let wakes = [appender.sync_due_at(), pace.quiet_at(server.receiver.heard()), Some(server.due_at(now))];
+        let wake = wakes.into_iter().flatten().min().expect("an update is always due");
         tokio::select! {
             biased;
             () = cancel.cancelled() => break,

@@ -11,6 +11,9 @@ const WINDOW: Duration = Duration::from_millis(10);
 /// Bytes in a stretch from which on the stream is a backlog. Latency suffers by one pause only, so this is not delicate.
 const BACKLOG_BYTES: usize = 128 << 10;
 
+/// A backlog has ended when nothing came for this long.
+const QUIET: Duration = Duration::from_millis(20);
+
 /// Judges the last stretch of reading.
 #[derive(Debug)]
 pub struct Pace {
@@ -36,6 +39,19 @@ impl Pace {
         }
         self.behind
     }
+
+    /// When a backlog will have ended if nothing more comes after `heard`; `None` at the tail.
+    #[must_use]
+    pub fn quiet_at(&self, heard: Instant) -> Option<Instant> {
+        self.behind.then(|| heard + QUIET)
+    }
+
+    /// Whether a backlog has just ended. Says so once.
+    pub fn has_caught_up(&mut self, heard: Instant, now: Instant) -> bool {
+        let caught_up = self.quiet_at(heard).is_some_and(|quiet| now >= quiet);
+        self.behind &= !caught_up;
+        caught_up
+    }
 }
 
 #[cfg(test)]
@@ -51,5 +67,16 @@ mod tests {
         assert!(read(64 << 10, 11), "128 KiB in 11 ms is a backlog");
         assert!(read(1, 15));
         assert!(!read(1000, 30), "a trickle is not");
+    }
+
+    #[test]
+    fn the_end_of_a_backlog_is_noticed_once() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut pace = Pace::new(start);
+        assert!(pace.read(1 << 20, at(10)));
+        assert!(!pace.has_caught_up(at(10), at(29)));
+        assert!(pace.has_caught_up(at(10), at(30)));
+        assert!(!pace.has_caught_up(at(10), at(31)));
     }
 }

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::{Lsn, TableName};
 use crate::pg::{self, Purpose, Session};
+use crate::refusal::{Kind, Refusal};
 
 use super::catalog::{self, Described};
 use super::error::{Doing, Error};
@@ -68,8 +69,11 @@ async fn look(prepared: &Prepared, session: &Session, status: &StatusHandle) -> 
 /// The published tables as the catalog has them now.
 pub(super) async fn described(prepared: &Prepared, session: &Session) -> Result<Vec<Described>, Error> {
     let (version, name) = (prepared.server.version_number, &prepared.settings.publication);
-    let found = publication::read(session, version, name).await?;
-    let names: Vec<TableName> = found.into_iter().flat_map(|p| p.tables).map(|p| p.table).collect();
+    let found = publication::read(session, version, name).await?.ok_or_else(|| {
+        let what = format!("publication {name} is gone: changes of its tables are not sent any more");
+        Refusal::new(Kind::Server, what, "start pgtape again: it makes the publication, or says the SQL for its owner")
+    })?;
+    let names: Vec<TableName> = found.tables.into_iter().map(|p| p.table).collect();
     catalog::describe(session, version, name, &names).await
 }
 
@@ -77,8 +81,8 @@ pub(super) async fn described(prepared: &Prepared, session: &Session) -> Result<
 async fn settings(prepared: &Prepared, session: &Session, status: &StatusHandle) -> Result<(), Error> {
     let sql = "SELECT current_setting('synchronous_standby_names'), current_setting('max_slot_wal_keep_size')";
     let row = session.query_one(sql, &[]).await.doing("read the settings")?;
-    let mut now = prepared.server.clone();
-    (now.synchronous_standby_names, now.max_slot_wal_keep_size) = (row.get(0), row.get(1));
+    let mut now = prepared.clone();
+    (now.server.synchronous_standby_names, now.server.max_slot_wal_keep_size) = (row.get(0), row.get(1));
     let alarms = now.alarms();
     status.update(|s| {
         for alarm in alarms.iter().filter(|alarm| !s.alarms.contains(alarm)) {

@@ -40,10 +40,11 @@ pub async fn prepare(settings: &Settings) -> Result<Prepared, Error> {
     server.check()?;
     let (tables, publication) = capture(settings, &session, &server).await?;
     let slot = slot::show(&session, &settings.slot).await?;
-    for alarm in server.alarms() {
+    let prepared = Prepared { settings: settings.clone(), server, publication, tables, slot };
+    for alarm in prepared.alarms() {
         tracing::warn!("{alarm}");
     }
-    Ok(Prepared { settings: settings.clone(), server, publication, tables, slot })
+    Ok(prepared)
 }
 
 /// The tables, checked, and their publication. The heartbeat is captured where it exists and may be published.
@@ -101,6 +102,17 @@ impl Prepared {
     pub fn plan(&self, recovered: &Recovered) -> Result<Plan, Refusal> {
         let tape = tape_state(recovered, &self.settings.state_dir)?;
         plan(&self.server, self.slot.as_ref(), &self.settings.slot, &tape)
+    }
+
+    /// What an operator should know and nothing has to stop for.
+    #[must_use]
+    pub fn alarms(&self) -> Vec<String> {
+        let mut alarms = self.server.alarms();
+        if !self.publication.updates {
+            let name = &self.publication.name;
+            alarms.push(format!("publication {name} does not publish updates and deletes: they are not seen"));
+        }
+        alarms
     }
 
     /// The sizes of the captured tables, estimated without reading them.

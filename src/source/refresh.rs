@@ -77,15 +77,14 @@ impl<'a> Refresher<'a> {
     pub async fn hold(&mut self, appender: &Appender, conversation: &mut Conversation) -> Result<(), Error> {
         self.status.update(|s| s.state = State::Refreshing);
         let names = appender.known.pending();
-        let taken = conversation.keep_up(timeout(HOLD_MAX, self.take(names.clone()))).await?;
-        match taken {
-            Ok(snapshot) => {
-                let snapshot = snapshot?;
+        let taken = timeout(HOLD_MAX, self.take(names.clone()));
+        match conversation.keep_up(taken).await?.unwrap_or(Ok(None))? {
+            Some(snapshot) => {
                 tracing::info!(tables = %list(&names), position = %snapshot.created.point, "tables changed: copied again");
                 self.snapshot = Some(snapshot);
                 conversation.ask().await?;
             }
-            Err(_) => {
+            None => {
                 tracing::warn!(tables = %list(&names), "copying again waits for open transactions; tried again later");
                 self.later();
             }
@@ -99,14 +98,18 @@ impl<'a> Refresher<'a> {
         self.status.update(|s| s.state = State::Streaming);
     }
 
-    async fn take(&self, names: Vec<TableName>) -> Result<Snapshot, Error> {
+    /// `None` if open transactions would hold the slot up for too long.
+    async fn take(&self, names: Vec<TableName>) -> Result<Option<Snapshot>, Error> {
         let (settings, version) = (&self.prepared.settings, self.prepared.server.version_number);
         let session = pg::connect(&settings.address, Purpose::Control).await.doing("connect")?;
+        if slot::has_long_writers(&session).await? {
+            return Ok(None);
+        }
         let guard = Guard::note(&session, version, &settings.publication, &names).await?;
         let mut wire = server::connect_wire(&settings.address, &server::asking()).await?;
         let name = format!("{}_refresh_{}", settings.slot.chars().take(40).collect::<String>(), std::process::id());
         let created = slot::create(&mut wire, version, &name, true).await?;
-        Ok(Snapshot { created, names, guard, session, _wire: wire })
+        Ok(Some(Snapshot { created, names, guard, session, _wire: wire }))
     }
 
     /// Writes the Refresh unit. Void if a table changed under the copy: another snapshot is taken later.

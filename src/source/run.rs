@@ -64,7 +64,7 @@ impl Source {
             s.server_version.clone_from(&prepared.server.version);
             s.timeline = prepared.server.timeline;
             s.tables = prepared.table_statuses();
-            s.alarms = prepared.server.alarms();
+            s.alarms = prepared.alarms();
             s.durable = recovered.end;
             s.received = recovered.end;
         });
@@ -87,8 +87,16 @@ impl Source {
             tokio::spawn(heartbeat::write_now_and_then(settings.address.clone(), every, activity, side.clone()));
         }
         let (done, result) = oneshot::channel();
-        let supervisor =
-            Supervisor { prepared, appender, catalog, status: status.clone(), cancel, failures: 0, patience: 1 };
+        let supervisor = Supervisor {
+            prepared,
+            appender,
+            catalog,
+            status: status.clone(),
+            cancel,
+            failures: 0,
+            patience: 1,
+            walsender: None,
+        };
         std::thread::Builder::new()
             .name("ingest".into())
             .spawn(move || {
@@ -120,6 +128,8 @@ struct Supervisor {
     failures: u32,
     /// How many times the usual silence is borne.
     patience: u32,
+    /// The server's process of our last stream.
+    walsender: Option<i32>,
 }
 
 impl Supervisor {
@@ -221,10 +231,20 @@ impl Supervisor {
             unreachable!("a tape with an epoch and no open copy resumes");
         };
         if let Some((pid, application)) = slot.and_then(|slot| slot.active) {
-            return Err(in_use(&settings.slot, pid, &application, begun));
+            if self.walsender == Some(pid) && application == Purpose::Stream.application_name() {
+                // It serves a connection that we gave up and that the server still believes in.
+                session.execute("SELECT pg_terminate_backend($1)", &[&pid]).await.doing("end our last walsender")?;
+            }
+            return Err(in_use(
+                &settings.slot,
+                pid,
+                &application,
+                self.walsender.is_some() || begun.elapsed() < SLOT_IN_USE_MAX,
+            ));
         }
         let described = poll::described(prepared, &session).await?;
         self.appender.known.compare_catalog(&described);
+        let walsender = wire.backend_pid();
         let receiver = Receiver::start(wire, &settings.slot, &settings.publication, from).await?;
         // The slot is ours now and nobody else can move it: if it is past the tape's end now, it was moved just before.
         let confirmed = slot::show(&session, &settings.slot).await?.map_or(Lsn::ZERO, |slot| slot.confirmed);
@@ -233,13 +253,15 @@ impl Supervisor {
             return Err(Refusal::new(Kind::Slot, what, "restore the tape, or copy again: pgtape slot reset").into());
         }
         tracing::info!(slot = settings.slot, from = %from, server = %settings.address, "streaming");
+        self.walsender = walsender;
         Ok(receiver)
     }
 }
 
-fn in_use(slot: &str, pid: i32, application: &str, begun: Instant) -> Error {
+/// `passing`: it may be over soon, as when our own predecessor is ending.
+fn in_use(slot: &str, pid: i32, application: &str, passing: bool) -> Error {
     let what = format!("slot {slot} is in use by process {pid} ('{application}') of the server");
-    if begun.elapsed() < SLOT_IN_USE_MAX {
+    if passing {
         return Error::Retry(what);
     }
     Refusal::new(Kind::Slot, what, "stop that pgtape, or name another --slot").into()

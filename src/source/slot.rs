@@ -124,3 +124,9 @@ pub async fn blockers(session: &Session) -> Result<Vec<i32>, Error> {
     let sql = "SELECT pid FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() ORDER BY pid";
     Ok(session.query(sql, &[]).await.doing("read the open transactions")?.iter().map(|row| row.get(0)).collect())
 }
+
+/// Whether a new slot would wait noticeably: transactions that write have been open for a second.
+pub(super) async fn has_long_writers(session: &Session) -> Result<bool, Error> {
+    let sql = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND xact_start < now() - interval '1 s')";
+    Ok(session.query_one(sql, &[]).await.doing("read the open transactions")?.get(0))
+}

@@ -173,3 +173,49 @@ async fn a_slot_in_use_is_refused_after_a_while() {
     check(&twin, Kind::Slot, "in use").await;
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_put_back_to_an_older_copy_is_behind_the_tape() {
+    let pg = server(&[]);
+    let rig = followed(&pg, "older").await;
+    pg.stop_fast().unwrap();
+    let copy = pg.data_dir().with_extension("copy");
+    let run = |program: &str, args: &[&std::path::Path]| {
+        let status = std::process::Command::new(program).arg("-a").args(args).status().unwrap();
+        assert!(status.success());
+    };
+    run("cp", &[&pg.data_dir(), &copy]);
+    pg.start_again().unwrap();
+    let mut running = rig.stream().await;
+    running.reach(lsn(&pg.psql(&format!("INSERT INTO s.t SELECT generate_series(100, 5000); {HERE}")).unwrap())).await;
+    running.stop().await;
+    pg.stop_fast().unwrap();
+    std::fs::remove_dir_all(pg.data_dir()).unwrap();
+    std::fs::rename(&copy, pg.data_dir()).unwrap();
+    pg.start_again().unwrap();
+    check(&rig, Kind::Tape, "behind the tape").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publication_that_vanished_stops_the_source() {
+    let pg = server(&[]);
+    let rig = followed(&pg, "unpublished").await;
+    let running = rig.stream().await;
+    pg.psql("DROP PUBLICATION unpublished; INSERT INTO s.t (v) VALUES (1)").unwrap();
+    let refusal = running.ended().await.expect_err("nothing is published").into_refusal();
+    assert!(refusal.kind == Kind::Server && refusal.what.contains("publication"), "{refusal:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_security_that_would_hide_rows_is_refused() {
+    let pg = server(&[]);
+    pg.psql(
+        "CREATE SCHEMA s; CREATE TABLE s.t (id int PRIMARY KEY); ALTER TABLE s.t ENABLE ROW LEVEL SECURITY;
+         CREATE ROLE reader LOGIN REPLICATION PASSWORD 'r'; GRANT USAGE ON SCHEMA s TO reader; GRANT SELECT ON s.t TO reader;
+         CREATE POLICY few ON s.t USING (id > 5); INSERT INTO s.t VALUES (1), (9); CREATE PUBLICATION rls FOR TABLE s.t",
+    )
+    .unwrap();
+    let (_, rest) = pg.url().split_once('@').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let rig = Rig::new(&format!("postgres://reader:r@{rest}"), "rls", "s.*");
+    check(&rig, Kind::Server, "BYPASSRLS").await;
+}
