@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::model::{Lsn, Position, Relation, TableName};
 use crate::pgoutput::{DecodeError, Message, RelationChange, TableFacts, compare, decode};
-use crate::tape::{Entry, Kind, Reader, Watermark};
+use crate::tape::{self, Entry, Kind, Reader, Watermark};
 
 use super::catalog::Described;
 use super::error::Error;
@@ -34,8 +34,10 @@ impl Known {
         if end == Lsn::ZERO {
             return Ok(known);
         }
-        // The newest segment that has something before the end: its preamble, and all that came after it.
-        let mut reader = Reader::open(dir, Position::whole(Lsn(end.0 - 1)), watermark)?;
+        // The newest segment that has something before the end: its preamble, and all that came after it. If retention
+        // has left only a segment that was just begun, its preamble says everything.
+        let after = Lsn(end.0 - 1).max(tape::usage(dir)?.oldest);
+        let mut reader = Reader::open(dir, Position::whole(after), watermark)?;
         while let Some(entry) = reader.next()? {
             match entry {
                 Entry::Preamble(mut messages) => {

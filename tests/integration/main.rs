@@ -23,3 +23,4 @@ mod sim_runs;
 mod sinks_rollup;
 mod sinks_standby;
 mod source;
+mod verify;
