@@ -20,7 +20,7 @@ pub struct Bound {
     note: PathBuf,
 }
 
-/// Listens on `listen` and notes the address in `data_dir`, which must exist.
+/// Listens on `listen`; the address will be noted in `data_dir`.
 pub async fn bind(listen: SocketAddr, data_dir: &Path) -> Result<Bound, Refusal> {
     let occupied = |e: std::io::Error| {
         let hint = "choose another address with --listen, or stop the program that has it";
@@ -29,14 +29,18 @@ pub async fn bind(listen: SocketAddr, data_dir: &Path) -> Result<Bound, Refusal>
     let listener = TcpListener::bind(listen).await.map_err(occupied)?;
     let address = listener.local_addr().map_err(occupied)?;
     let note = data_dir.join(ADDRESS_FILE);
-    if let Err(error) = std::fs::write(&note, format!("{address}\n")) {
-        let what = format!("{} cannot be written: {error}", note.display());
-        return Err(Refusal::new(Kind::Disk, what, "check the data directory"));
-    }
     Ok(Bound { listener, address, note })
 }
 
 impl Bound {
+    /// Notes the address, so that commands find the service. Only whoever owns the data directory may say so.
+    pub fn note(&self) -> Result<(), Refusal> {
+        std::fs::write(&self.note, format!("{}\n", self.address)).map_err(|error| {
+            let what = format!("{} cannot be written: {error}", self.note.display());
+            Refusal::new(Kind::Disk, what, "check the data directory")
+        })
+    }
+
     /// Answers requests until `stop`, then ends those that are being answered.
     pub async fn serve(self, router: Router, stop: CancellationToken) -> std::io::Result<()> {
         let result = axum::serve(self.listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;

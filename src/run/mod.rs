@@ -46,6 +46,7 @@ pub async fn run(config: Config, version: &str) -> Result<(), Refusal> {
     data_dir::make(&config.data_dir)?;
     let bound = api::bind(config.http.listen, &config.data_dir).await?;
     let service = Service::start(config, version, &stop).await?;
+    bound.note()?;
     let address = bound.address;
     let http = api_service(&service, &stop);
     let router = api::router(http, settings::limits(&service.config.http));

@@ -294,6 +294,7 @@ async fn shop() -> (Filler, Server) {
 async fn an_occupied_address_is_refused_and_a_free_one_is_noted() {
     let dir = tempfile::tempdir().unwrap();
     let bound = bind("127.0.0.1:0".parse().unwrap(), dir.path()).await.unwrap();
+    bound.note().unwrap();
     let noted = std::fs::read_to_string(dir.path().join(ADDRESS_FILE)).unwrap();
     assert_eq!(noted.trim(), bound.address.to_string());
     let refusal = bind(bound.address, dir.path()).await.unwrap_err();
