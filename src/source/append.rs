@@ -18,7 +18,7 @@ use super::held_back::HeldBack;
 use super::known::Known;
 use super::run::OnSync;
 
-/// Bytes appended since the last sync that make the next one due.
+/// Bytes appended since the last sync that make the next one due, so that none takes long.
 const UNSYNCED_BYTES_MAX: u64 = 8 << 20;
 
 /// The tape's end of the source.
@@ -142,10 +142,22 @@ impl Appender {
         Ok(())
     }
 
-    /// When a sync is due; `None` if there is nothing to sync.
-    pub fn sync_due_at(&self) -> Option<Instant> {
-        let wait = if self.unsynced_bytes >= UNSYNCED_BYTES_MAX { Duration::ZERO } else { self.fsync_every };
-        self.unsynced_since.map(|since| since + wait)
+    /// Adds a copied row, or what must stand before it, to the open unit.
+    pub fn push_copied(&mut self, point: Lsn, message: &[u8]) -> Result<(), Error> {
+        self.writer.push(point, message)?;
+        self.unsynced_bytes += message.len() as u64;
+        if self.unsynced_bytes >= UNSYNCED_BYTES_MAX {
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    /// When a sync is due; `None` if there is nothing to confirm and little to write.
+    pub fn sync_due_at(&self, now: Instant) -> Option<Instant> {
+        if self.unsynced_bytes >= UNSYNCED_BYTES_MAX {
+            return Some(now);
+        }
+        self.unsynced_since.map(|since| since + self.fsync_every)
     }
 
     /// Makes everything appended durable.

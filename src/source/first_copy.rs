@@ -1,8 +1,6 @@
 //! The first copy: intent, slot with exported snapshot, rows, copy's end. One unit of the tape; nothing counts before
 //! its commit, and a copy cut short is begun again with a new slot (the one slot that is dropped without being asked).
 
-use tokio_util::sync::CancellationToken;
-
 use crate::model::TableName;
 use crate::pg::{self, Purpose, Session};
 use crate::refusal::{Kind, Refusal};
@@ -20,26 +18,24 @@ const VOID_COPIES_MAX: u32 = 5;
 /// While a slot waits for open transactions, they are named this often.
 const NAME_BLOCKERS_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// How the copy ended, if not with an error.
+/// How an attempt ended, if not with an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+enum Outcome {
     /// It is durable on the tape.
     Done,
     /// A table changed under it.
     Void,
-    /// The program is to end.
-    Cancelled,
 }
 
-/// Makes the slot and copies every published table onto the tape as `epoch`.
+/// Makes the slot and copies every published table onto the tape as `epoch`. May be cancelled: the caller abandons the
+/// unit then, as after an error.
 pub(super) async fn first_copy(
     prepared: &Prepared,
     appender: &mut Appender,
     epoch: u32,
     drop_slot: Option<&str>,
     status: &StatusHandle,
-    cancel: &CancellationToken,
-) -> Result<Outcome, Error> {
+) -> Result<(), Error> {
     status.update(|s| s.state = State::Copying);
     appender.heartbeat.forget();
     if let Some(left) = drop_slot {
@@ -49,13 +45,9 @@ pub(super) async fn first_copy(
         }
     }
     for _ in 0..VOID_COPIES_MAX {
-        let outcome = attempt(prepared, appender, epoch, status, cancel).await;
-        if !matches!(outcome, Ok(Outcome::Done)) {
-            appender.abandon()?;
-        }
-        match outcome? {
-            Outcome::Void => {}
-            ended @ (Outcome::Done | Outcome::Cancelled) => return Ok(ended),
+        match attempt(prepared, appender, epoch, status).await? {
+            Outcome::Done => return Ok(()),
+            Outcome::Void => appender.abandon()?,
         }
         slot::drop(&prepared.settings.address, &prepared.settings.slot).await?;
     }
@@ -69,7 +61,6 @@ async fn attempt(
     appender: &mut Appender,
     epoch: u32,
     status: &StatusHandle,
-    cancel: &CancellationToken,
 ) -> Result<Outcome, Error> {
     let (settings, version) = (&prepared.settings, prepared.server.version_number);
     let names = prepared.published();
@@ -80,11 +71,7 @@ async fn attempt(
     let session = pg::connect(&settings.address, Purpose::Control).await.doing("connect")?;
     let guard = Guard::note(&session, version, &settings.publication, &names).await?;
     let mut wire = server::connect_wire(&settings.address, &server::asking()).await?;
-    let making = slot::create(&mut wire, version, &settings.slot, false);
-    let Some(created) = cancel.run_until_cancelled(name_blockers(&session, making)).await else {
-        return Ok(Outcome::Cancelled);
-    };
-    let created = created?;
+    let created = name_blockers(&session, slot::create(&mut wire, version, &settings.slot, false)).await?;
     fail::fail_point!("source::after-slot");
     let scene = copy::look(settings, version, &created.snapshot, &names).await?;
     appender.writer.begin(tape::Begin {
@@ -96,20 +83,18 @@ async fn attempt(
     })?;
     let mut copying = copy::start(settings, &created.snapshot, &scene.tables);
     let mut rows = 0;
-    loop {
-        let Some(next) = cancel.run_until_cancelled(copying.next()).await else { return Ok(Outcome::Cancelled) };
+    while let Some(next) = copying.next().await {
         match next {
-            None => break,
-            Some(Ok(batch)) => {
+            Ok(batch) => {
                 fail::fail_point!("source::mid-copy");
                 for message in batch.messages() {
-                    appender.writer.push(created.point, message)?;
+                    appender.push_copied(created.point, message)?;
                 }
                 rows += batch.rows;
                 status.update(|s| s.copied_rows = rows);
             }
-            Some(Err(CopyError::Void(why))) => return Ok(void(&why)),
-            Some(Err(CopyError::Failed(error))) => return Err(error),
+            Err(CopyError::Void(why)) => return Ok(void(&why)),
+            Err(CopyError::Failed(error)) => return Err(error),
         }
     }
     fail::fail_point!("source::after-copy");

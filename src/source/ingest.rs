@@ -33,7 +33,10 @@ pub(super) async fn ingest(
         let mut asked = false;
         while let Some(event) = server.receiver.peek()? {
             if refresher.is_due(&event, appender) {
-                refresher.write(appender, &mut server).await?;
+                match cancel.run_until_cancelled(refresher.write(appender, &mut server)).await {
+                    Some(written) => written?,
+                    None => break,
+                }
                 continue;
             }
             match event {
@@ -46,7 +49,7 @@ pub(super) async fn ingest(
             server.receiver.consume();
         }
         let now = Instant::now();
-        if asked || appender.sync_due_at().is_some_and(|due| now >= due) {
+        if asked || appender.sync_due_at(now).is_some_and(|due| now >= due) {
             server.confirm(appender.sync()?);
             fail::fail_point!("source::before-confirm");
             status.update(|s| {
@@ -61,9 +64,9 @@ pub(super) async fn ingest(
             server.ask().await?; // Its answer says how far the stream is without a transaction.
         }
         if refresher.is_wanted(appender, now) {
-            refresher.hold(appender, &mut server).await?;
+            cancel.run_until_cancelled(refresher.hold(appender, &mut server)).await.unwrap_or(Ok(()))?;
         }
-        let wakes = [appender.sync_due_at(), pace.quiet_at(server.receiver.heard()), Some(server.due_at(now))];
+        let wakes = [appender.sync_due_at(now), pace.quiet_at(server.receiver.heard()), Some(server.due_at(now))];
         let wake = wakes.into_iter().flatten().min().expect("an update is always due");
         tokio::select! {
             biased;

@@ -17,7 +17,7 @@ use super::feedback::UPDATE_BYTES;
 /// What the kernel may take in advance, bytes: small, so that the server gathers messages while we are busy.
 const RECEIVE_BUFFER_BYTES: u32 = 64 << 10;
 /// Sending an update may take this long: a server that takes none for so long is frozen.
-const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+const SEND_TIMEOUT: Duration = Duration::from_secs(2);
 /// `wal_sender_timeout` of our session: how long a slot stays in use after its pgtape vanished without a word.
 const WAL_SENDER_TIMEOUT: &str = "60s";
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::model::{Lsn, TableName};
+use crate::model::TableName;
 use crate::pg::{self, Purpose, Session, Wire};
 use crate::tape;
 
@@ -48,15 +48,14 @@ struct Snapshot {
 pub(super) struct Refresher<'a> {
     prepared: &'a Prepared,
     status: &'a StatusHandle,
-    cancel: &'a CancellationToken,
     snapshot: Option<Snapshot>,
     not_before: Instant,
     wait: Duration,
 }
 
 impl<'a> Refresher<'a> {
-    pub fn new(prepared: &'a Prepared, status: &'a StatusHandle, cancel: &'a CancellationToken) -> Self {
-        Self { prepared, status, cancel, snapshot: None, not_before: Instant::now(), wait: RETRY_MIN }
+    pub fn new(prepared: &'a Prepared, status: &'a StatusHandle) -> Self {
+        Self { prepared, status, snapshot: None, not_before: Instant::now(), wait: RETRY_MIN }
     }
 
     /// Whether a snapshot should be taken now: nothing is in flight, and tables are pending.
@@ -147,20 +146,19 @@ impl<'a> Refresher<'a> {
         let mut copying = copy::start(settings, &snapshot.created.snapshot, &scene.tables);
         let mut rows = 0;
         loop {
-            let next = self.cancel.run_until_cancelled(conversation.keep_up(copying.next())).await;
-            match next {
-                None => return Ok(false), // The program is to end.
-                Some(Err(error)) => return Err(error),
-                Some(Ok(None)) => break,
-                Some(Ok(Some(Err(CopyError::Failed(error))))) => return Err(error),
-                Some(Ok(Some(Err(CopyError::Void(why))))) => {
+            match conversation.keep_up(copying.next()).await? {
+                None => break,
+                Some(Err(CopyError::Failed(error))) => return Err(error),
+                Some(Err(CopyError::Void(why))) => {
                     tracing::warn!("copying again is void, and tried again: {why}");
                     return Ok(false);
                 }
-                Some(Ok(Some(Ok(batch)))) => {
+                Some(Ok(batch)) => {
                     fail::fail_point!("source::mid-refresh");
                     rows += batch.rows;
-                    push(appender, point, &batch)?;
+                    for message in batch.messages() {
+                        appender.push_copied(point, message)?;
+                    }
                 }
             }
         }
@@ -175,13 +173,6 @@ impl<'a> Refresher<'a> {
         tracing::info!(tables = %list(&snapshot.names), rows, position = %point, "tables replaced");
         Ok(true)
     }
-}
-
-fn push(appender: &mut Appender, point: Lsn, batch: &copy::Batch) -> Result<(), Error> {
-    for message in batch.messages() {
-        appender.writer.push(point, message)?;
-    }
-    Ok(())
 }
 
 /// Waits as long as the server should be left alone after the `failures`-th lost connection in a row.

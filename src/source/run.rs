@@ -16,7 +16,7 @@ use super::append::Appender;
 use super::catalog::Described;
 use super::conversation::Conversation;
 use super::error::{Doing, Error};
-use super::first_copy::{Outcome, first_copy};
+use super::first_copy::first_copy;
 use super::heartbeat::{self, Seen};
 use super::ingest::ingest;
 use super::known::Known;
@@ -79,14 +79,11 @@ impl Source {
         let side = cancel.child_token();
         let (sender, catalog) = mpsc::channel(1);
         tokio::spawn(poll::poll(prepared.clone(), status.clone(), sender, side.clone()));
-        if prepared.server.has_heartbeat && appender.known.relation(&heartbeat::table()).is_some()
-            || matches!(plan, Plan::FirstCopy { .. })
-        {
+        if prepared.publication.has(&heartbeat::table()) {
             let activity = appender.activity.clone();
             let every = settings.heartbeat_every;
             tokio::spawn(heartbeat::write_now_and_then(settings.address.clone(), every, activity, side.clone()));
         }
-        let (done, result) = oneshot::channel();
         let supervisor = Supervisor {
             prepared,
             appender,
@@ -97,18 +94,7 @@ impl Source {
             patience: 1,
             walsender: None,
         };
-        std::thread::Builder::new()
-            .name("ingest".into())
-            .spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-                let result = match runtime {
-                    Ok(runtime) => runtime.block_on(supervisor.supervise(plan)),
-                    Err(error) => Err(Error::Retry(format!("start the ingest thread: {error}"))),
-                };
-                let _ = done.send(result); // Nobody waits any more.
-            })
-            .map_err(|error| Error::Retry(format!("start the ingest thread: {error}")))?;
-        let result = result.await.unwrap_or_else(|_| Err(Error::Retry("the ingest thread ended in a panic".into())));
+        let result = supervisor.on_a_thread(plan).await;
         side.cancel();
         status.update(|s| {
             s.state = State::Stopped;
@@ -133,22 +119,34 @@ struct Supervisor {
 }
 
 impl Supervisor {
+    /// The loop waits for fsync and pauses between reads, so it does so on a thread of its own.
+    async fn on_a_thread(self, plan: Plan) -> Result<(), Error> {
+        let (done, result) = oneshot::channel();
+        let failed = |error: std::io::Error| Error::Retry(format!("start the ingest thread: {error}"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        std::thread::Builder::new()
+            .name("ingest".into())
+            .spawn(move || {
+                let _ = done.send(runtime.block_on(self.supervise(plan))); // Nobody waits any more.
+            })
+            .map_err(failed)?;
+        result.await.unwrap_or_else(|_| Err(Error::Retry("the ingest thread ended in a panic".into())))
+    }
+
     async fn supervise(mut self, plan: Plan) -> Result<(), Error> {
-        if let Plan::FirstCopy { epoch, drop_slot } = plan {
-            let mut drop_slot = drop_slot;
+        if let Plan::FirstCopy { epoch, mut drop_slot } = plan {
             loop {
-                let (prepared, cancel) = (&self.prepared, &self.cancel);
-                let left = drop_slot.as_deref();
-                let copied = first_copy(prepared, &mut self.appender, epoch, left, &self.status, cancel).await;
-                match copied {
-                    Ok(Outcome::Cancelled) => return Ok(()),
-                    Ok(_) => break,
-                    Err(error) => self.after(error).await?,
+                let (prepared, left) = (&self.prepared, drop_slot.as_deref());
+                let copy = first_copy(prepared, &mut self.appender, epoch, left, &self.status);
+                match self.cancel.run_until_cancelled(copy).await {
+                    Some(Ok(())) => break,
+                    Some(Err(error)) => {
+                        self.appender.abandon()?;
+                        self.after(error).await?;
+                    }
+                    None => return self.appender.abandon(),
                 }
                 drop_slot = Some(self.prepared.settings.slot.clone());
-                if self.cancel.is_cancelled() {
-                    return Ok(());
-                }
             }
         }
         let begun = Instant::now();
@@ -204,7 +202,7 @@ impl Supervisor {
         let settings = &self.prepared.settings;
         let frozen_after = settings.frozen_after * self.patience;
         let server = Conversation::new(receiver, settings.status_interval, frozen_after);
-        let refresher = Refresher::new(&self.prepared, &self.status, &self.cancel);
+        let refresher = Refresher::new(&self.prepared, &self.status);
         let before = self.appender.writer.end();
         let ended = ingest(&mut self.appender, server, refresher, &mut self.catalog, &self.status, &self.cancel).await;
         let moved = self.appender.writer.end() > before;

@@ -1,6 +1,7 @@
 //! Slot, copy, stream and refusals of the source, on real servers.
 
 mod copy;
+mod login;
 mod refresh;
 mod refusals;
 mod rig;
