@@ -40,22 +40,27 @@ async fn alone(context: &Context) -> Result<Value, Refusal> {
 fn text(report: &Value) -> String {
     let mut lines = vec![format!("at {}", report["lsn"].as_str().unwrap_or("?"))];
     for table in report["tables"].as_array().into_iter().flatten() {
-        let equal = if table["equal"] == Value::Bool(true) { "equal" } else { "DIFFERENT" };
-        lines.push(format!(
-            "{equal:>9}  {}  {} rows in Postgres, {} in standby",
-            table["table"].as_str().unwrap_or("?"),
-            table["rows_postgres"],
-            table["rows_standby"]
-        ));
+        let counts = format!("{} rows in Postgres, {} in standby", table["rows_postgres"], table["rows_standby"]);
+        compared(table, "table", &counts, &mut lines);
     }
     for rollup in report["rollups"].as_array().into_iter().flatten() {
-        let equal = if rollup["equal"] == Value::Bool(true) { "equal" } else { "DIFFERENT" };
-        lines.push(format!(
-            "{equal:>9}  {}  {} groups, {} quarantined",
-            rollup["rollup"].as_str().unwrap_or("?"),
-            rollup["groups"],
-            rollup["quarantined"]
-        ));
+        let counts = format!("{} groups, {} quarantined", rollup["groups"], rollup["quarantined"]);
+        compared(rollup, "rollup", &counts, &mut lines);
     }
     lines.join("\n")
+}
+
+/// One line, and one more for each row or group that differs.
+fn compared(item: &Value, name: &str, counts: &str, lines: &mut Vec<String>) {
+    let equal = if item["equal"] == Value::Bool(true) { "equal" } else { "DIFFERENT" };
+    lines.push(format!("{equal:>9}  {}  {counts}", item[name].as_str().unwrap_or("?")));
+    lines.extend(item["note"].as_str().map(|note| format!("           {note}")));
+    for difference in item["differences"].as_array().into_iter().flatten() {
+        let only_in = difference["only_in"].as_str().unwrap_or("?");
+        let what = match difference["columns"].as_array() {
+            Some(columns) if !columns.is_empty() => format!("differs in {}", difference["columns"]),
+            _ => format!("only in {only_in}"),
+        };
+        lines.push(format!("           {} {what}", difference["key"]));
+    }
 }

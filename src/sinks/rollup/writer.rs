@@ -56,7 +56,7 @@ impl Writer {
         let mut session = None;
         loop {
             let stop = self.wait(&cancel).await;
-            if !stop && self.mailbox.due() == Due::No {
+            if !stop && !self.is_due() {
                 if self.is_elsewhere(&mut session).await {
                     return self.fenced();
                 }
@@ -109,6 +109,15 @@ impl Writer {
         }
     }
 
+    /// Whether something is to be committed now.
+    fn is_due(&self) -> bool {
+        match self.mailbox.due() {
+            Due::Now | Due::Soon => true,
+            Due::WhenOld(committed_at) => committed_at + POSITION_AGE_MAX <= Instant::now(),
+            Due::No => false,
+        }
+    }
+
     /// Waits until there is something to commit, or to look after the position. `true`: stop.
     async fn wait(&self, cancel: &CancellationToken) -> bool {
         loop {
@@ -122,13 +131,8 @@ impl Writer {
                         () = cancel.cancelled() => return true,
                     }
                 }
-                Due::WhenOld(committed_at) => {
-                    let due = committed_at + POSITION_AGE_MAX;
-                    if due <= Instant::now() {
-                        return cancel.is_cancelled();
-                    }
-                    due
-                }
+                Due::WhenOld(_) if self.is_due() => return cancel.is_cancelled(),
+                Due::WhenOld(committed_at) => (committed_at + POSITION_AGE_MAX).min(Instant::now() + LOOK_EVERY),
                 Due::No => Instant::now() + LOOK_EVERY,
             };
             let timer = tokio::time::sleep_until(sleep_until.into());
