@@ -65,7 +65,8 @@ fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 
 /// The largest unit that divides `value`, so that the text means exactly `value`.
 fn print(f: &mut fmt::Formatter<'_>, value: u64, units: &[(&str, u64)]) -> fmt::Result {
-    let (unit, factor) = units.iter().find(|(_, factor)| value != 0 && value % factor == 0).unwrap_or(&("", 1));
+    let (unit, factor) =
+        units.iter().find(|(_, factor)| value != 0 && value.is_multiple_of(*factor)).unwrap_or(&("", 1));
     write!(f, "{}{}{unit}", value / factor, if unit.is_empty() { "" } else { " " })
 }
 

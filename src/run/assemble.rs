@@ -237,10 +237,10 @@ fn alarms(parts: &Parts, budget_bytes: Option<u64>) -> Vec<Alarm> {
     if parts.tape_full {
         raise("tape_full", "the disk has no space for the tape; nothing is confirmed meanwhile".into());
     }
-    if let (Some(budget), Some(usage)) = (budget_bytes, parts.usage) {
-        if usage.bytes > budget / 100 * BUDGET_ALARM_PERCENT {
-            raise("tape_budget", format!("the tape has {} of {budget} bytes", usage.bytes));
-        }
+    if let (Some(budget), Some(usage)) = (budget_bytes, parts.usage)
+        && usage.bytes > budget / 100 * BUDGET_ALARM_PERCENT
+    {
+        raise("tape_budget", format!("the tape has {} of {budget} bytes", usage.bytes));
     }
     for sink in &parts.sinks {
         if matches!(sink.state, sinks::State::Retrying | sinks::State::Stopped) {

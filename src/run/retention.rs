@@ -22,7 +22,7 @@ pub(super) struct Findings(Mutex<Option<Usage>>);
 impl Findings {
     /// Size and extent of the tape; `None` before the first round.
     pub fn usage(&self) -> Option<Usage> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn set(&self, usage: Usage) {

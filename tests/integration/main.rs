@@ -4,6 +4,7 @@ mod common;
 
 mod architecture;
 mod cli_bad_input;
+mod cli_operators;
 mod crash;
 mod demo;
 mod documents;

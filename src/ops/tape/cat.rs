@@ -218,7 +218,7 @@ mod tests {
                 type_modifier: -1,
             }],
         };
-        let mut messages = vec![Vec::new(), Vec::new()];
+        let mut messages = [Vec::new(), Vec::new()];
         pgoutput::encode_relation(&relation, &mut messages[0]);
         pgoutput::encode_insert(7, [Cell::Text(b"a")].into_iter(), &mut messages[1]);
         writer.intent(Intent { slot: "s".into(), epoch: 1, tables: vec!["shop.orders".into()] }).unwrap();

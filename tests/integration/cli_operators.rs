@@ -1,0 +1,171 @@
+//! Position commands beside and after a running service: what they refuse, what they change, what they leave behind.
+
+use std::time::Duration;
+
+use pgtape::sandbox::{Finished, PrivatePostgres, Service, ServiceProcess};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::common::server;
+
+/// Generous: only a hang gets there.
+const AT_MOST: Duration = Duration::from_secs(60);
+
+/// One engine's tables and its roll-up, with frequent checkpoints.
+const CONFIG: &str = "[source]\ntables = ['perplex.*']\n[standby]\ncheckpoint_every = '200 ms'\n\
+                      [rollups]\nnames = ['perplex.pnl_daily']\nflush_every = '10 ms'\n";
+
+/// A fill of 2 x `price`.
+fn fill(server: &PrivatePostgres, id: &str, price: &str) {
+    let values = format!("('{id}', 'a', 'o', 'BTC', 'buy', '{price}', '2', '1', 'taker', '1700000000000000000', 't')");
+    let columns = "id, address, order_id, market_id, side, price, qty, fee_usdc, role, ts_ns, tx_hash";
+    server.psql(&format!("INSERT INTO perplex.fills ({columns}) VALUES {values}")).unwrap();
+}
+
+fn volume(server: &PrivatePostgres) -> String {
+    server.psql("SELECT volume::float8 FROM perplex.pnl_daily").unwrap()
+}
+
+fn start(server: &PrivatePostgres, dir: &TempDir) -> ServiceProcess {
+    let service = Service::new(env!("CARGO_BIN_EXE_pgtape"), &server.url(), &dir.path().join("data")).unwrap();
+    let service = service.config(CONFIG).unwrap();
+    let migrated = service.finish(&["migrate", "up"]).unwrap();
+    assert_eq!(migrated.code, Some(0), "{migrated:?}");
+    let mut service = ServiceProcess::start(service).unwrap();
+    service.wait_ready(AT_MOST).unwrap();
+    service
+}
+
+/// Runs a command and returns it if it ended with `code`.
+#[track_caller]
+fn run(service: &ServiceProcess, verb: &[&str], code: i32) -> Finished {
+    let finished = service.service().finish(verb).unwrap();
+    assert_eq!(finished.code, Some(code), "{verb:?}: {finished:?}\n{}", service.log());
+    finished
+}
+
+/// Waits until the status of the service is as `want` says.
+#[track_caller]
+fn wait(service: &ServiceProcess, what: &str, want: impl Fn(&Value) -> bool) -> Value {
+    let deadline = std::time::Instant::now() + AT_MOST;
+    loop {
+        let status = service.get("/v1/status").unwrap().json();
+        if want(&status) {
+            return status;
+        }
+        assert!(std::time::Instant::now() < deadline, "{what}: {status:#}\n{}", service.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn sink<'a>(status: &'a Value, name: &str) -> &'a Value {
+    status["sinks"].as_array().unwrap().iter().find(|sink| sink["sink"] == name).unwrap()
+}
+
+fn verify(service: &ServiceProcess, equal: bool) -> Value {
+    let finished = run(service, &["verify", "--json"], i32::from(!equal));
+    assert_eq!(finished.json()["ok"], equal, "{finished:?}");
+    finished.json()
+}
+
+#[test]
+fn a_roll_up_is_taken_back_under_the_running_service_and_made_anew_without_it() {
+    let (server, dir) = (server(&[]), TempDir::new().unwrap());
+    let mut service = start(&server, &dir);
+    fill(&server, "1", "10");
+    let then = server.psql("SELECT pg_current_wal_insert_lsn()").unwrap();
+    fill(&server, "2", "100");
+    verify(&service, true);
+    assert_eq!(volume(&server), "220");
+
+    let rewind = ["sink", "rewind", "perplex.pnl_daily", "--to", &then, "--reason", "a test", "--yes", "--json"];
+    let plan = run(&service, &[&rewind[..5], &["--dry-run", "--json"]].concat(), 0).json();
+    assert!(plan["plan"]["consequences"][0].as_str().unwrap().contains("applied to perplex.pnl_daily again"), "{plan}");
+    assert_eq!(volume(&server), "220", "a dry run changes nothing");
+    assert_eq!(run(&service, &rewind, 0).json()["done"], true);
+    wait(&service, "the service replays", |status| {
+        let rollup = sink(status, "perplex.pnl_daily");
+        rollup["generation"] == 2 && rollup["state"] == "following"
+    });
+    verify(&service, true);
+    assert_eq!(volume(&server), "220", "each commit counts once");
+    run(&service, &["sink", "rewind", "perplex.pnl_daily", "--to", "FF/0", "--reason", "x", "--yes"], 2);
+    run(&service, &["sink", "rewind", "standby", "--to", &then, "--reason", "x", "--yes"], 2);
+    run(&service, &["sink", "rebuild", "perplex.pnl_daily", "--reason", "x", "--yes"], 8);
+
+    service.terminate(AT_MOST).unwrap();
+    server.psql("UPDATE perplex.pnl_daily SET volume = volume + 1").unwrap();
+    let report = verify(&service, false);
+    assert_eq!(report["rollups"][0]["differences"][0]["columns"], serde_json::json!(["volume"]), "{report}");
+    run(&service, &["sink", "rebuild", "perplex.pnl_daily", "--reason", "a test", "--yes"], 0);
+    assert_eq!(volume(&server), "220");
+    verify(&service, true);
+    let log = "SELECT string_agg(command || ' ' || reason || ' ' || (detail->>'outcome' = 'done')::text, ',' ORDER BY id) \
+               FROM pgtape.operator_log WHERE detail->>'outcome' = 'done'";
+    assert_eq!(server.psql(log).unwrap(), "sink rewind a test true,sink rebuild a test true");
+}
+
+#[test]
+fn a_row_that_a_roll_up_cannot_use_is_listed_until_it_is_mended() {
+    let (server, dir) = (server(&[]), TempDir::new().unwrap());
+    let service = start(&server, &dir);
+    fill(&server, "good", "10");
+    fill(&server, "bad", "cheap");
+    wait(&service, "the row is quarantined", |status| sink(status, "perplex.pnl_daily")["quarantined"] == 1);
+    let listed = run(&service, &["quarantine", "list", "--sink", "perplex.pnl_daily", "--json"], 0).json();
+    let row = &listed["sinks"][0]["rows"][0];
+    assert_eq!((&row["key"][0], &row["row"]["price"]), (&Value::from("bad"), &Value::from("cheap")), "{listed}");
+    let metrics = service.get("/metrics").unwrap().body;
+    assert!(metrics.contains(r#"pgtape_quarantined_total{sink="perplex.pnl_daily"} 1"#), "{metrics}");
+
+    let id = row["id"].as_str().unwrap();
+    let discard = ["quarantine", "discard", "--sink", "perplex.pnl_daily", "--reason", "a test", "--yes", "--id"];
+    run(&service, &[&discard[..], &["0000000000000000"]].concat(), 2);
+    run(&service, &[&discard[..], &[id]].concat(), 0);
+    wait(&service, "nothing is listed", |status| sink(status, "perplex.pnl_daily")["quarantined"] == 0);
+    server.psql("UPDATE perplex.fills SET price = '5' WHERE id = 'bad'").unwrap();
+    verify(&service, true);
+    assert_eq!(volume(&server), "30");
+}
+
+#[test]
+fn two_services_do_not_share_an_address_a_tape_or_a_slot() {
+    let (server, dir) = (server(&[]), TempDir::new().unwrap());
+    let service = start(&server, &dir);
+    let other = dir.path().join("other").display().to_string();
+    let check = |verb: &[&str], code: i32, want: &str| {
+        let finished = run(&service, verb, code);
+        assert!(finished.stderr.contains(want), "{verb:?}: {finished:?}");
+    };
+    check(&["run", "--data-dir", &other], 2, "choose another address with --listen");
+    check(&["run", "--listen", "127.0.0.1:0"], 8, "another process writes the tape");
+    check(&["run", "--listen", "127.0.0.1:0", "--data-dir", &other], 5, "slot");
+    check(&["slot", "drop", "--reason", "x", "--yes"], 5, "is in use");
+    check(&["slot", "reset", "--reason", "x", "--yes"], 5, "is in use");
+    check(&["uninstall", "--reason", "x", "--yes"], 5, "is in use");
+    check(&["slot", "drop", "--dry-run"], 0, "Not now: slot pgtape is in use");
+    verify(&service, true);
+}
+
+#[test]
+fn after_uninstall_only_the_tables_are_left() {
+    let (server, dir) = (server(&[]), TempDir::new().unwrap());
+    let mut service = start(&server, &dir);
+    fill(&server, "1", "10");
+    verify(&service, true);
+    let cat = run(&service, &["tape", "cat"], 0).stdout;
+    assert!(cat.contains(r#""table":"perplex.fills","op":"insert""#), "{cat}");
+    assert_eq!(run(&service, &["tape", "verify", "--json"], 0).json()["ok"], true);
+    service.terminate(AT_MOST).unwrap();
+    std::fs::write(dir.path().join("data/notes.txt"), "mine").unwrap();
+
+    run(&service, &["uninstall", "--dry-run"], 0);
+    run(&service, &["uninstall", "--reason", "a test", "--yes"], 0);
+    let left = "SELECT (SELECT count(*) FROM pg_replication_slots), (SELECT count(*) FROM pg_publication), \
+                to_regnamespace('pgtape') IS NULL, (SELECT count(*) FROM perplex.fills)";
+    assert_eq!(server.psql(left).unwrap(), "0|0|t|1");
+    let mut files: Vec<_> =
+        std::fs::read_dir(dir.path().join("data")).unwrap().map(|f| f.unwrap().file_name()).collect();
+    files.sort();
+    assert_eq!(files, ["notes.txt", "operator.log"], "what is not pgtape's stays, and a note of what was done");
+}
