@@ -13,9 +13,9 @@ use rand::Rng;
 use super::READY;
 
 /// The whole disk.
-const DISK_BYTES: u64 = 48 << 20;
-/// What is on it that can be taken away.
-const BALLAST_BYTES: usize = 24 << 20;
+const DISK_BYTES: u64 = 112 << 20;
+/// What is on it that can be taken away; the service wants some 40 MiB of space before it goes on.
+const BALLAST_BYTES: usize = 72 << 20;
 /// The load fills what is left long before.
 const FULL: Duration = Duration::from_secs(120);
 /// How often `/readyz` is asked.
