@@ -209,7 +209,7 @@ fn is_behind(stored: &Stored, checkpoint: (u32, Lsn)) -> bool {
     stored.lsn < checkpoint.1 && stored.epoch >= checkpoint.0
 }
 
-/// The roll-ups that can be kept from here on, with their writers at work.
+/// The roll-ups from here on, with their writers at work.
 fn keep(
     setup: &Setup,
     store: &Store,
@@ -225,10 +225,8 @@ fn keep(
         let mailbox = Arc::new(Mailbox::new(stored.clone(), setup.delta_bytes_max, Arc::clone(&setup.changed)));
         mailboxes.push((rollup.name().to_owned(), Arc::clone(&mailbox)));
         if found.is_some() && stored.as_ref().is_some_and(|stored| is_behind(stored, point)) {
-            let why = "no checkpoint is at or below its position: rebuild it with `pgtape sink rebuild`";
-            tracing::error!(rollup = rollup.name(), "{why}");
-            mailbox.stopped(Some(why.to_owned()), false);
-            continue;
+            // Left by an earlier tape, or all checkpoints below it are gone. What it must hold follows from the rows.
+            tracing::warn!(rollup = rollup.name(), "its position is before the checkpoint: its content is made anew");
         }
         let from = stored.as_ref().map(|stored| stored.lsn).filter(|_| !empty_tape);
         let mut maintainer = Maintainer::new(Arc::clone(rollup), from);

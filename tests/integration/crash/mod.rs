@@ -22,7 +22,7 @@ const READY: Duration = Duration::from_secs(90);
 /// Engines and service end within seconds when they are told to.
 const STOP: Duration = Duration::from_secs(30);
 /// Events a second of each engine: enough to be in the middle of something at any moment, also in a debug build.
-const RATE: &str = "40";
+const RATE: &str = "20";
 /// Longer than any test.
 const SECONDS: &str = "86400";
 
