@@ -230,6 +230,9 @@ fn keep(
         }
         let from = stored.as_ref().map(|stored| stored.lsn).filter(|_| !empty_tape);
         let mut maintainer = Maintainer::new(Arc::clone(rollup), from);
+        if found.is_some() {
+            maintainer.starts_at(store);
+        }
         if found.is_some() && from.is_none_or(|from| from < point.1) {
             maintainer.replace_with(store);
         }

@@ -81,7 +81,8 @@ impl Sink for Step {
     }
 
     fn begin(&mut self, head: &Head) -> Result<(), Error> {
-        self.rollups.0.iter_mut().for_each(|kept| kept.maintainer.begin(head.end_lsn));
+        let store = &self.store;
+        self.rollups.0.iter_mut().for_each(|kept| kept.maintainer.begin(head.end_lsn, store));
         self.unit = self.store.begin(head, &mut self.rollups);
         Ok(())
     }

@@ -19,6 +19,9 @@ pub struct Target {
     /// The columns that are summed, with their SQL types; `contributions` (bigint) stands for itself. Columns not named
     /// here stay NULL.
     pub measures: Vec<(&'static str, &'static str)>,
+    /// Digits before the point that every measure holds; `None` where they are not bounded. A group with a larger sum is
+    /// kept out of the target.
+    pub digits_max: Option<u64>,
 }
 
 /// A table that a roll-up reads.

@@ -57,7 +57,19 @@ impl Deltas {
         other.groups.iter().for_each(|(group, sum)| self.merge_one(group, sum, add));
     }
 
-    fn merge_one(&mut self, group: &GroupKey, sum: &Sum, add: bool) {
+    /// What is added to a group.
+    pub(super) fn get(&self, group: &GroupKey) -> Option<&Sum> {
+        self.groups.get(group)
+    }
+
+    /// The groups whose sum is wanted.
+    pub(super) fn filtered(&self, wanted: impl Fn(&Sum) -> bool) -> Self {
+        let mut kept = Self::default();
+        self.iter().filter(|(_, sum)| wanted(sum)).for_each(|(group, sum)| kept.merge_one(group, sum, true));
+        kept
+    }
+
+    pub(super) fn merge_one(&mut self, group: &GroupKey, sum: &Sum, add: bool) {
         match self.groups.entry(group.clone()) {
             Entry::Occupied(mut entry) => {
                 entry.get_mut().merge(sum, add);

@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::ceiling::{self, Ceiling};
 use super::contract::{Contributions, Line, RollUp, Tables, Unit, Unusable};
 use super::deltas::Deltas;
 use crate::model::Lsn;
@@ -44,6 +45,7 @@ pub struct Maintainer {
     /// The whole content before rows are replaced in bulk.
     replacing: Option<(Deltas, Vec<Unusable>, Vec<Note>)>,
     effect: Effect,
+    ceiling: Option<Ceiling>,
 }
 
 impl Maintainer {
@@ -51,6 +53,7 @@ impl Maintainer {
     #[must_use]
     pub fn new(rollup: Arc<dyn RollUp>, from: Option<Lsn>) -> Self {
         Self {
+            ceiling: Ceiling::new(rollup.target()),
             rollup,
             from,
             active: false,
@@ -69,9 +72,20 @@ impl Maintainer {
         &self.rollup
     }
 
+    /// The store it follows stands at a checkpoint.
+    pub fn starts_at(&mut self, store: &Store) {
+        self.look(store);
+        if let Some(ceiling) = &mut self.ceiling {
+            ceiling.set(content(&*self.rollup, &tables(&self.tables, store)).0);
+        }
+    }
+
     /// A unit that ends at `lsn` begins: it has an effect only where the target does not hold it.
-    pub fn begin(&mut self, lsn: Lsn) {
-        self.active = self.is_behind(lsn);
+    pub fn begin(&mut self, lsn: Lsn, store: &Store) {
+        if self.is_behind(lsn) != self.active {
+            self.settle(store);
+            self.active = self.is_behind(lsn);
+        }
     }
 
     /// Whether the target is behind once everything up to `lsn` is applied.
@@ -93,11 +107,24 @@ impl Maintainer {
         }
         self.look(store);
         let tables = tables(&self.tables, store);
+        let mut moved = Deltas::default();
         for (unit, before) in self.touched.drain() {
             let after = contributions(&*self.rollup, &tables, &unit);
-            self.effect.deltas.count(&before, false);
-            self.effect.deltas.count(&after, true);
+            moved.count(&before, false);
+            moved.count(&after, true);
             note_changes(&tables, &before.unusable, &after.unusable, &mut self.effect.notes);
+        }
+        self.moved(moved);
+    }
+
+    /// The content moves by so much; the target is told as much of it as it can hold and does not have.
+    fn moved(&mut self, moved: Deltas) {
+        let told = match &mut self.ceiling {
+            Some(ceiling) => ceiling.admit(&moved, &mut self.effect.notes),
+            None => moved,
+        };
+        if self.active {
+            self.effect.deltas.merge(&told, true);
         }
     }
 
@@ -114,14 +141,18 @@ impl Maintainer {
         self.look(store);
         let (content, unusable) = content(&*self.rollup, &tables(&self.tables, store));
         let notes = unusable.iter().map(|u| note(&tables(&self.tables, store), u, true)).collect();
-        self.effect = Effect { deltas: content, replace: true, notes };
+        self.effect = Effect { deltas: Deltas::default(), replace: true, notes };
+        if let Some(ceiling) = &mut self.ceiling {
+            ceiling.set(Deltas::default());
+        }
+        self.moved(content);
     }
 
-    /// The whole content at the store's position.
+    /// What the target must hold at the store's position.
     #[must_use]
     pub fn content(rollup: &dyn RollUp, store: &Store) -> Deltas {
         let numbers: Vec<Option<usize>> = rollup.sources().iter().map(|s| store.number(&s.table)).collect();
-        content(rollup, &tables(&numbers, store)).0
+        ceiling::cut(content(rollup, &tables(&numbers, store)).0, rollup.target())
     }
 
     /// Finds its tables again after shapes have changed.
@@ -138,6 +169,11 @@ impl Maintainer {
         }
     }
 
+    /// Whether changes concern it: those that the target does not hold, and all where sums are kept here.
+    fn follows(&self) -> bool {
+        self.active || self.ceiling.is_some()
+    }
+
     fn source(&self, number: usize) -> Option<usize> {
         self.tables.iter().position(|t| *t == Some(number))
     }
@@ -149,7 +185,7 @@ impl Maintainer {
 
 impl Observer for Maintainer {
     fn watches(&mut self, store: &Store, number: usize) -> bool {
-        if !self.active || self.replacing.is_some() {
+        if !self.follows() || self.replacing.is_some() {
             return false;
         }
         self.look(store);
@@ -181,13 +217,16 @@ impl Observer for Maintainer {
 
     fn replacing(&mut self, store: &Store, numbers: Option<&[usize]>) {
         self.look(store);
-        if !self.active || !self.concerned(numbers) {
+        if !self.follows() || !self.concerned(numbers) {
             return;
         }
         if numbers.is_none() {
+            if let Some(ceiling) = &mut self.ceiling {
+                ceiling.set(Deltas::default());
+            }
             // A new epoch: what was not written yet is void, and the old content does not count.
             self.touched.clear();
-            self.effect = Effect { replace: true, ..Effect::default() };
+            self.effect = Effect { replace: self.active, ..Effect::default() };
             self.replacing = Some(Default::default());
             return;
         }
@@ -201,13 +240,14 @@ impl Observer for Maintainer {
     fn replaced(&mut self, store: &Store) {
         let Some((before, was, gone)) = self.replacing.take() else { return };
         self.look(store);
-        let tables = tables(&self.tables, store);
-        let (after, unusable) = content(&*self.rollup, &tables);
-        self.effect.deltas.merge(&before, false);
-        self.effect.deltas.merge(&after, true);
+        let (after, unusable) = content(&*self.rollup, &tables(&self.tables, store));
+        let mut moved = after;
+        moved.merge(&before, false);
+        self.moved(moved);
         let still = |u: &Unusable| unusable.iter().any(|other| (other.source, &other.cells) == (u.source, &u.cells));
         let cleared = was.iter().zip(gone).filter(|(u, _)| !still(u)).map(|(_, note)| note);
         self.effect.notes.extend(cleared);
+        let tables = tables(&self.tables, store);
         self.effect.notes.extend(unusable.iter().map(|u| note(&tables, u, true)));
     }
 }

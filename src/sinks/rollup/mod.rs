@@ -1,6 +1,7 @@
 //! Roll-ups: aggregates in Postgres, kept exactly once, from contributions before and after each change.
 
 pub mod by_hand;
+mod ceiling;
 mod contract;
 mod deltas;
 mod mailbox;

@@ -79,7 +79,7 @@ impl Kept {
     fn unit(&mut self, kind: Kind, messages: &[Vec<u8>]) {
         self.lsn += 10;
         let head = head(kind, self.lsn);
-        self.maintainer.begin(head.end_lsn);
+        self.maintainer.begin(head.end_lsn, &self.store);
         let unit = self.store.begin(&head, &mut self.maintainer);
         for raw in messages {
             self.store.apply(&decode(raw).unwrap(), unit, &mut self.maintainer).unwrap();
@@ -273,6 +273,34 @@ fn transactions_that_the_target_holds_add_nothing() {
     kept.unit(Kind::Stream, &[two]);
     kept.flush();
     assert_eq!(day(&kept, 1), "0 1 1 0 1");
+}
+
+#[test]
+fn a_sum_that_the_target_cannot_hold_keeps_its_group_out_until_it_fits() {
+    let mut kept = Kept::new();
+    let most = "9".repeat(78);
+    let change = |kept: &mut Kept, table, row: &[&str], present| {
+        let message = kept.set(table, row, present).unwrap();
+        kept.unit(Kind::Stream, &[message]);
+        kept.maintainer.settle(&kept.store);
+        let effect = kept.maintainer.take();
+        kept.target.merge(&effect.deltas, true);
+        assert_eq!(kept.target, Maintainer::content(&Aether::new(), &kept.store));
+        effect.notes
+    };
+    change(&mut kept, 2, &["a", &most], true);
+    change(&mut kept, 0, &["b", "a", &at(1), "1", "1"], true);
+    change(&mut kept, 1, &["b", "x", "t", &at(1)], true);
+    assert_eq!(day(&kept, 1), format!("{most} 1 1 1 2"));
+    change(&mut kept, 0, &["c", "a", &at(2), "1", "1"], true);
+    let notes = change(&mut kept, 1, &["c", "x", "t", &at(1)], true);
+    assert_eq!(day(&kept, 1), "none");
+    assert_eq!((notes.len(), notes[0].key[0].as_deref()), (1, Some("2026-11-01")));
+    assert_eq!(notes[0].why.as_deref(), Some("a sum of this group has more than 78 digits"));
+    change(&mut kept, 0, &["d", "-", &at(1), "1", "1"], true);
+    let notes = change(&mut kept, 1, &["c", "x", "t", &at(1)], false);
+    assert_eq!((notes.len(), notes[0].why.as_deref()), (1, None));
+    assert_eq!(day(&kept, 1), format!("{most} 2 2 1 3"));
 }
 
 #[test]

@@ -157,14 +157,20 @@ impl Store {
         let mut row = std::mem::take(&mut self.buffer);
         row.clear();
         let key_bytes = self.tables[t].layout.encode(&cells, &mut row);
-        let quiet = unit == Unit::Replaces;
-        if quiet {
-            self.change(t, None, Some((&row, key_bytes)), None);
-        } else {
-            self.tables[t].counters.inserts += 1;
-            let held = if self.tables[t].layout.is_bag() { None } else { self.tables[t].rows.get(&row[..key_bytes]) };
-            self.tables[t].counters.misfits += u64::from(held.is_some());
+        let changes = unit == Unit::Changes;
+        let table = &mut self.tables[t];
+        table.counters.inserts += u64::from(changes);
+        if changes && observer.watches(self, t) {
+            // An observer is told before, so what a misfit replaces must be looked for.
+            let table = &mut self.tables[t];
+            let held = if table.layout.is_bag() { None } else { table.rows.get(&row[..key_bytes]) };
+            table.counters.misfits += u64::from(held.is_some());
             self.change(t, held, Some((&row, key_bytes)), Some(observer));
+        } else {
+            let table = &mut self.tables[t];
+            let held = table.rows.put(&row, key_bytes);
+            table.counters.misfits += u64::from(held.is_some());
+            self.follow(t, held.as_ref().map(Held::cells), Some(&row));
         }
         self.buffer = row;
         Ok(())
@@ -290,10 +296,16 @@ impl Store {
         if let Some((row, key_bytes)) = new {
             table.rows.put(row, key_bytes);
         }
+        self.follow(t, old_cells, new_cells);
+    }
+
+    /// Indexes and books follow a change that the rows have been through.
+    fn follow(&mut self, t: usize, old: Option<&[u8]>, new: Option<&[u8]>) {
+        let table = &mut self.tables[t];
         for index in &mut table.indexes {
-            index.change(&table.layout, &table.rows, old_cells, new_cells);
+            index.change(&table.layout, &table.rows, old, new);
         }
-        self.change_book(t, old_cells, new_cells);
+        self.change_book(t, old, new);
         self.touch(t);
     }
 }

@@ -7,6 +7,7 @@
 //! One allocation for ~2 KB of rows instead of one a row keeps memory near the rows' text, and replacing a page is one
 //! short copy, whether or not a reader still holds the old one.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 /// A page above this size is split, bytes. A page of one row may be of any size.
@@ -100,26 +101,62 @@ impl Page {
 
     /// The page with `record` put before (`replace`: instead of) record `i`, split in two when it has grown too large.
     pub(super) fn with(&self, i: usize, replace: bool, hash: u64, record: &[u8]) -> (Page, Option<Page>) {
-        let mut records: Vec<(u64, &[u8])> = Vec::with_capacity(self.len() + 1);
-        records.extend(self.records());
-        if replace {
-            records[i] = (hash, record);
-        } else {
-            records.insert(i, (hash, record));
+        let page = self.spliced(i, usize::from(replace), Some((hash, record)));
+        if page.0.len() <= PAGE_BYTES_MAX {
+            return (page, None);
         }
-        let grown = self.0.len() + HASH_BYTES + END_BYTES + record.len();
-        match (grown > PAGE_BYTES_MAX).then(|| split_at(&records)).flatten() {
+        let records: Vec<(u64, &[u8])> = page.records().collect();
+        match split_at(&records) {
             Some(at) => (Page::of(&records[..at]), Some(Page::of(&records[at..]))),
-            None => (Page::of(&records), None),
+            None => (page, None),
         }
     }
 
     /// The page without record `i`; `None` when it was the only one.
     pub(super) fn without(&self, i: usize) -> Option<Page> {
-        let mut records: Vec<(u64, &[u8])> = self.records().collect();
-        records.remove(i);
-        (!records.is_empty()).then(|| Page::of(&records))
+        (self.len() > 1).then(|| self.spliced(i, 1, None))
     }
+
+    /// The page with `removed` records (none or one) at `i` replaced by `added`: this is every change of a row, so it
+    /// copies whole runs of bytes, and allocates once.
+    fn spliced(&self, i: usize, removed: usize, added: Option<(u64, &[u8])>) -> Page {
+        let (old, count) = (&self.0, self.len());
+        let (hashes, ends) = (COUNT_BYTES, COUNT_BYTES + count * HASH_BYTES);
+        let body = &old[ends + count * END_BYTES..];
+        let start = if i == 0 { 0 } else { self.end(i - 1) };
+        let resume = if removed == 0 { start } else { self.end(i) };
+        let gone = resume - start;
+        let new = added.map_or(0, |(_, record)| record.len());
+        let new_count = count - removed + usize::from(added.is_some());
+        SCRATCH.with_borrow_mut(|out| {
+            out.clear();
+            out.extend_from_slice(&u16::try_from(new_count).expect("pages are split long before").to_le_bytes());
+            out.extend_from_slice(&old[hashes..hashes + i * HASH_BYTES]);
+            if let Some((hash, _)) = added {
+                out.extend_from_slice(&hash.to_le_bytes());
+            }
+            out.extend_from_slice(&old[hashes + (i + removed) * HASH_BYTES..ends]);
+            out.extend_from_slice(&old[ends..ends + i * END_BYTES]);
+            let mut put_end = |end: usize| {
+                out.extend_from_slice(&u32::try_from(end).expect("Postgres bounds a row at 1.6 GB").to_le_bytes());
+            };
+            if added.is_some() {
+                put_end(start + new);
+            }
+            (i + removed..count).for_each(|rest| put_end(self.end(rest) - gone + new));
+            out.extend_from_slice(&body[..start]);
+            if let Some((_, record)) = added {
+                out.extend_from_slice(record);
+            }
+            out.extend_from_slice(&body[resume..]);
+            Page(out.as_slice().into())
+        })
+    }
+}
+
+thread_local! {
+    /// Where a page is put together before it gets its one allocation of the right size.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Where to split: near the middle by bytes, and never between equal hashes. `None`: nowhere.

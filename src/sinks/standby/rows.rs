@@ -3,6 +3,8 @@
 //! Invariants: each page holds the rows whose hash lies between its own bound and the next page's; rows of equal hash are
 //! in one page, told apart by their key's bytes. Rows of a table without a key carry a count before their cells.
 
+use std::borrow::Cow;
+
 use imbl::OrdMap;
 use imbl::shared_ptr::DefaultSharedPtr;
 use xxhash_rust::xxh3::xxh3_64;
@@ -65,22 +67,8 @@ impl Rows {
     pub(super) fn get(&self, key: &[u8]) -> Option<Held> {
         let hash = Self::hash(key);
         let (_, page) = self.pages.get_prev(&hash)?;
-        let index = self.find(page, hash, key).ok()?;
+        let index = find(page, self.bag, hash, key).ok()?;
         Some(Held { page: page.clone(), index, bag: self.bag })
-    }
-
-    /// `Ok`: where the row is; `Err`: where it would go.
-    fn find(&self, page: &Page, hash: u64, key: &[u8]) -> Result<usize, usize> {
-        let mut i = page.lower_bound(hash);
-        while i < page.len() && page.hash(i) == hash {
-            let record = page.record(i);
-            let same = if self.bag { take_varint(record).1 == key } else { record.starts_with(key) };
-            if same {
-                return Ok(i);
-            }
-            i += 1;
-        }
-        Err(i)
     }
 
     /// Puts a row whose first `key_bytes` are its key; returns the row it replaces. In a bag it is one copy more, and
@@ -88,23 +76,21 @@ impl Rows {
     pub(super) fn put(&mut self, row: &[u8], key_bytes: usize) -> Option<Held> {
         let key = &row[..key_bytes];
         let hash = Self::hash(key);
-        let Some((bound, page)) = self.pages.get_prev(&hash).map(|(bound, page)| (*bound, page.clone())) else {
-            let page = Page::of(&[(hash, &self.record(1, row))]);
-            self.account(0, page.bytes().len());
+        let Some((_, page)) = self.pages.get_prev_mut(&hash) else {
+            let page = Page::of(&[(hash, &record(self.bag, 1, row))]);
+            self.bytes += page.bytes().len() as u64;
             self.rows += 1;
             self.pages.insert(0, page);
             return None;
         };
-        let found = self.find(&page, hash, key);
+        let found = find(page, self.bag, hash, key);
         let held = found.ok().map(|index| Held { page: page.clone(), index, bag: self.bag });
-        let copies = if self.bag { 1 + held.as_ref().map_or(0, Held::copies) } else { 1 };
         let (index, replace) = found.map_or_else(|at| (at, false), |at| (at, true));
-        let (left, right) = if self.bag {
-            page.with(index, replace, hash, &self.record(copies, row))
-        } else {
-            page.with(index, replace, hash, row)
-        };
-        self.replace_page(bound, &page, left, right);
+        let copies = 1 + held.as_ref().filter(|_| self.bag).map_or(0, Held::copies);
+        let (left, right) = page.with(index, replace, hash, &record(self.bag, copies, row));
+        self.bytes = self.bytes + left.bytes().len() as u64 - page.bytes().len() as u64;
+        *page = left;
+        self.add_page(right);
         self.rows += u64::from(self.bag || held.is_none());
         held.filter(|_| !self.bag)
     }
@@ -112,47 +98,32 @@ impl Rows {
     /// Takes out the row with this key (one copy of it, in a bag).
     pub(super) fn remove(&mut self, key: &[u8]) -> Option<Held> {
         let hash = Self::hash(key);
-        let (bound, page) = self.pages.get_prev(&hash).map(|(bound, page)| (*bound, page.clone()))?;
-        let index = self.find(&page, hash, key).ok()?;
-        let held = Held { page: page.clone(), index, bag: self.bag };
-        match held.copies() {
-            0 | 1 => match page.without(index) {
-                Some(left) => self.replace_page(bound, &page, left, None),
-                None => {
-                    self.account(page.bytes().len(), 0);
-                    self.pages.remove(&bound);
-                }
-            },
+        let (bound, page) = self.pages.get_prev_mut(&hash)?;
+        let index = find(page, self.bag, hash, key).ok()?;
+        let (bound, held) = (*bound, Held { page: page.clone(), index, bag: self.bag });
+        let (left, right) = match held.copies() {
+            0 | 1 => (page.without(index), None),
             copies => {
-                let (left, right) = page.with(index, true, hash, &self.record(copies - 1, key));
-                self.replace_page(bound, &page, left, right);
+                let (left, right) = page.with(index, true, hash, &record(self.bag, copies - 1, key));
+                (Some(left), right)
             }
+        };
+        self.bytes = self.bytes + left.as_ref().map_or(0, |p| p.bytes().len()) as u64 - page.bytes().len() as u64;
+        match left {
+            Some(left) => *page = left,
+            None => drop(self.pages.remove(&bound)),
         }
+        self.add_page(right);
         self.rows -= 1;
         Some(held)
     }
 
-    fn record(&self, copies: u64, row: &[u8]) -> Vec<u8> {
-        let mut record = Vec::with_capacity(row.len() + 2);
-        if self.bag {
-            put_varint(&mut record, copies);
+    /// Adds the second half of a page that has grown too large.
+    fn add_page(&mut self, page: Option<Page>) {
+        if let Some(page) = page {
+            self.bytes += page.bytes().len() as u64;
+            self.pages.insert(page.hash(0), page);
         }
-        record.extend_from_slice(row);
-        record
-    }
-
-    /// Puts what a page has become in its place: one page, or two when it has grown too large.
-    fn replace_page(&mut self, bound: u64, old: &Page, left: Page, right: Option<Page>) {
-        self.account(old.bytes().len(), left.bytes().len());
-        *self.pages.get_mut(&bound).expect("the page was just found") = left;
-        if let Some(right) = right {
-            self.account(0, right.bytes().len());
-            self.pages.insert(right.hash(0), right);
-        }
-    }
-
-    fn account(&mut self, before: usize, after: usize) {
-        self.bytes = self.bytes + after as u64 - before as u64;
     }
 
     /// Adds a page of a checkpoint; pages come in order.
@@ -187,6 +158,31 @@ impl Rows {
     pub(super) fn with_hash(&self, hash: u64) -> impl Iterator<Item = (&[u8], u64)> {
         self.from(hash).take_while(move |(h, ..)| *h == hash).map(|(_, cells, copies)| (cells, copies))
     }
+}
+
+/// `Ok`: where the row is in its page; `Err`: where it would go.
+fn find(page: &Page, bag: bool, hash: u64, key: &[u8]) -> Result<usize, usize> {
+    let mut i = page.lower_bound(hash);
+    while i < page.len() && page.hash(i) == hash {
+        let record = page.record(i);
+        let same = if bag { take_varint(record).1 == key } else { record.starts_with(key) };
+        if same {
+            return Ok(i);
+        }
+        i += 1;
+    }
+    Err(i)
+}
+
+/// A row as it stands in a page: in a bag the number of copies comes before it.
+fn record(bag: bool, copies: u64, row: &[u8]) -> Cow<'_, [u8]> {
+    if !bag {
+        return Cow::Borrowed(row);
+    }
+    let mut record = Vec::with_capacity(row.len() + 2);
+    put_varint(&mut record, copies);
+    record.extend_from_slice(row);
+    Cow::Owned(record)
 }
 
 /// See [`Rows::from`].

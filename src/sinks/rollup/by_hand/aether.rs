@@ -33,6 +33,7 @@ impl Aether {
                     ("bundle_count", "bigint"),
                     ("inclusion_count", "bigint"),
                 ],
+                digits_max: Some(WEI_DIGITS_MAX),
             },
             sources: vec![
                 Source::driving("aether", "bundles", Some("arb_id")),

@@ -54,6 +54,7 @@ fn pnl_daily(schema: &str, measures: &[(&'static str, &'static str)]) -> Target 
         table: TableName::new(schema, "pnl_daily"),
         keys: vec![("day", "date"), ("account", "text"), ("market", "text"), ("asset", "text")],
         measures: measures.to_vec(),
+        digits_max: None,
     }
 }
 
