@@ -278,7 +278,6 @@ async fn a_reset_slot_replaces_the_targets_and_doubles_nothing() {
     pgtape::source::reset(&address(&plan.url), database.name(), &mut writer, &recovered).await.unwrap();
     drop(writer);
     let pipeline = plan.start().await;
-    pipeline.caught_up(&plan.url).await;
     plan.assert_rollups(&pipeline).await;
     aether(&database, 3);
     plan.assert_rollups(&pipeline).await;
@@ -289,7 +288,6 @@ async fn a_reset_slot_replaces_the_targets_and_doubles_nothing() {
     std::fs::remove_dir_all(plan.data_dir()).unwrap();
     database.psql(&format!("SELECT pg_drop_replication_slot('{}')", database.name())).unwrap();
     let pipeline = plan.start().await;
-    pipeline.caught_up(&plan.url).await;
     plan.assert_rollups(&pipeline).await;
     aether(&database, 4);
     plan.assert_rollups(&pipeline).await;
