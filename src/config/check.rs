@@ -41,6 +41,12 @@ pub(super) fn lay_over(raw: &mut Raw, flags: &Overrides, environment: &Environme
         let patterns = Pattern::parse_list(&list).map_err(|entry| bad_pattern("--tables", &entry))?;
         raw.source.tables = patterns.iter().map(ToString::to_string).collect();
     }
+    if let Some(slot) = set(&flags.slot) {
+        raw.source.slot = slot;
+    }
+    if let Some(publication) = set(&flags.publication) {
+        raw.source.publication = publication;
+    }
     if let Some(dir) = flags.data_dir.as_ref().filter(|d| !d.as_os_str().is_empty()) {
         raw.data_dir = dir.to_str().map(str::to_owned).ok_or_else(|| refuse("--data-dir", "not UTF-8", ""))?;
     }

@@ -20,6 +20,14 @@ pub struct Overrides {
     #[arg(long, global = true, value_name = "LIST", env = "PGTAPE_TABLES", hide_env_values = true)]
     pub tables: Option<String>,
 
+    /// The replication slot; slots are named per server, not per database [default: pgtape]
+    #[arg(long, global = true, value_name = "NAME", env = "PGTAPE_SLOT", hide_env_values = true)]
+    pub slot: Option<String>,
+
+    /// The publication [default: pgtape]
+    #[arg(long, global = true, value_name = "NAME", env = "PGTAPE_PUBLICATION", hide_env_values = true)]
+    pub publication: Option<String>,
+
     /// Where the tape, checkpoints and quarantine are kept [default: ./pgtape-data]
     #[arg(long, global = true, value_name = "DIR", env = "PGTAPE_DATA_DIR", hide_env_values = true)]
     pub data_dir: Option<PathBuf>,

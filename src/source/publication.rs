@@ -140,6 +140,16 @@ impl Publication {
     }
 }
 
+/// A publication is never changed under a service that streams: it would lose rows and not know.
+async fn refuse_if_read(session: &Session, name: &str) -> Result<(), Error> {
+    let sql = "SELECT string_agg(slot_name, ', ') FROM pg_replication_slots \
+               WHERE active AND plugin = 'pgoutput' AND database = current_database()";
+    let readers: Option<String> = session.query_one(sql, &[]).await.doing("look who streams")?.get(0);
+    let Some(readers) = readers else { return Ok(()) };
+    let what = format!("other tables than publication {name} has are asked for, while slot {readers} is streamed from");
+    Err(Refusal::new(Kind::Slot, what, "stop that pgtape first, or name another --publication and --slot").into())
+}
+
 /// Makes the publication, or brings it in line. A role that may not is told the SQL for one that may.
 pub(super) async fn align(
     session: &Session,
@@ -149,8 +159,12 @@ pub(super) async fn align(
 ) -> Result<Publication, Error> {
     let found = read(session, version, name).await?;
     let statements = statements(found.as_ref(), name, wanted)?;
+    let exists = found.is_some();
     if let (true, Some(found)) = (statements.is_empty(), found) {
         return Ok(found);
+    }
+    if exists {
+        refuse_if_read(session, name).await?;
     }
     let sql = statements.join(" ");
     let bounded = format!("SET lock_timeout = '{LOCK_TIMEOUT}'; {sql} SET lock_timeout = 0;");
