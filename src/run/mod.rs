@@ -94,6 +94,9 @@ async fn alone<T>(
     result
 }
 
+/// A part that runs until it is told to stop, or until it cannot go on.
+type Part = JoinHandle<Result<(), Refusal>>;
+
 /// The running parts.
 struct Service {
     config: Arc<Config>,
@@ -101,10 +104,10 @@ struct Service {
     verifier: Option<verify::Verifier>,
     /// Ends the ingest: it syncs, confirms, and is gone.
     stop_ingest: CancellationToken,
-    ingest: JoinHandle<Result<(), Refusal>>,
+    ingest: Part,
     /// Ends the delivery: it commits what it has, and writes a checkpoint.
     stop_sinks: CancellationToken,
-    delivery: JoinHandle<Result<(), Refusal>>,
+    delivery: Part,
     /// Ends the helpers: retention, nudges.
     stop_rest: CancellationToken,
 }
@@ -177,7 +180,7 @@ fn deliver(
     opened: &Ingest,
     pins: &Pins,
     stop: &CancellationToken,
-) -> Result<(Option<Handles>, JoinHandle<Result<(), Refusal>>), Refusal> {
+) -> Result<(Option<Handles>, Part), Refusal> {
     let stop = stop.clone();
     if !config.has_sink(SinkName::Standby) {
         let idle = async move {
@@ -199,7 +202,7 @@ fn deliver(
     Ok((Some(handles), tokio::spawn(delivery)))
 }
 
-async fn joined(task: JoinHandle<Result<(), Refusal>>) -> Result<(), Refusal> {
+async fn joined(task: Part) -> Result<(), Refusal> {
     task.await.unwrap_or_else(|panic| {
         Err(Refusal::new(Kind::Tape, format!("a part ended in a panic: {panic}"), "look at the log; start again"))
     })

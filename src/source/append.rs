@@ -114,8 +114,11 @@ impl Appender {
 
     fn push(&mut self, wal_start: Lsn, raw: &[u8]) -> Result<(), Error> {
         fail::fail_point!("source::mid-transaction");
-        self.foreign |= !(matches!(raw.first(), Some(b'I' | b'U' | b'D')) && self.heartbeat.note(raw))
-            && !matches!(raw.first(), Some(b'R' | b'Y'));
+        self.foreign |= match raw.first() {
+            Some(b'R' | b'Y') => false,
+            Some(b'I' | b'U' | b'D') => !self.heartbeat.note(raw),
+            _ => true,
+        };
         self.unsynced_bytes += raw.len() as u64;
         Ok(self.writer.push(wal_start, raw)?)
     }

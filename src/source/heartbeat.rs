@@ -96,7 +96,7 @@ impl Seen {
     }
 
     /// The newest heartbeat that is remembered.
-    pub const fn newest(&self) -> Option<Lsn> {
+    pub const fn newest_saved(&self) -> Option<Lsn> {
         self.saved
     }
 
@@ -172,9 +172,9 @@ mod tests {
             encode_insert(id, [Cell::Text(b"1"), Cell::Text(lsn.as_bytes())].into_iter(), &mut raw);
             assert_eq!(seen.note(&raw), ours);
         }
-        assert_eq!(seen.newest(), None, "not durable yet");
+        assert_eq!(seen.newest_saved(), None, "not durable yet");
         seen.save();
-        assert_eq!(Seen::load(dir.path()).unwrap().newest(), Some(Lsn(0x20)));
+        assert_eq!(Seen::load(dir.path()).unwrap().newest_saved(), Some(Lsn(0x20)));
         fs::write(dir.path().join(FILE), "0/21 00000000\n").unwrap();
         assert_eq!(Seen::load(dir.path()).unwrap_err().kind, Kind::Tape);
     }

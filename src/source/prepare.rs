@@ -136,7 +136,7 @@ impl Prepared {
 
 fn tape_state(recovered: &Recovered, state_dir: &Path) -> Result<TapeState, Refusal> {
     // A tape that has copied nothing yet knows no heartbeat: what is remembered is of a tape before it.
-    let heartbeat = if recovered.epoch == 0 { None } else { Seen::load(state_dir)?.newest() };
+    let heartbeat = if recovered.epoch == 0 { None } else { Seen::load(state_dir)?.newest_saved() };
     Ok(TapeState {
         end: recovered.end,
         epoch: recovered.epoch,

@@ -106,7 +106,7 @@ pub fn statements(found: Option<&Publication>, name: &str, wanted: &[&CatalogTab
         .filter(|p| !wanted.iter().any(|t| t.name == p.table))
         .map(|p| pg::table(&p.table))
         .collect();
-    if !found.explicit && !(missing.is_empty() && extra.is_empty()) {
+    if !found.explicit && (!missing.is_empty() || !extra.is_empty()) {
         let list = [missing, extra].concat().join(", ");
         return Err(Refusal::new(
             Kind::Server,

@@ -223,7 +223,7 @@ impl Supervisor {
             epoch: self.appender.writer.epoch(),
             origin: Some(Origin { timeline: prepared.server.timeline, ..prepared.origin() }),
             copy_pending: None,
-            heartbeat: self.appender.heartbeat.newest(),
+            heartbeat: self.appender.heartbeat.newest_saved(),
         };
         let Plan::Resume { from } = plan(&server, slot.as_ref(), &settings.slot, &tape)? else {
             unreachable!("a tape with an epoch and no open copy resumes");

@@ -39,7 +39,6 @@ pub struct Pipeline {
     pub handles: Handles,
     pub watermark: Watermark,
     pub identity: Identity,
-    pub pins: Pins,
     cancel: CancellationToken,
     source: JoinHandle<Result<(), source::Error>>,
     sinks: oneshot::Receiver<Result<(), sinks::Error>>,
@@ -105,13 +104,12 @@ impl Plan {
             flush_every: Duration::from_millis(1),
             ..sinks::Settings::new(self.tape_dir(), self.data_dir().to_owned())
         };
-        let started =
-            sinks::start(settings, watermark.clone(), identity.clone(), pins.clone(), cancel.clone()).unwrap();
+        let started = sinks::start(settings, watermark.clone(), identity.clone(), pins, cancel.clone()).unwrap();
         let status = source::StatusHandle::default();
         let source = Source { prepared, plan, writer, recovered, status, on_sync: Arc::new(|_| {}) };
         let (tape_dir, stop) = (self.tape_dir(), cancel.clone());
         let source = tokio::spawn(async move { source.run(&tape_dir, stop).await });
-        Pipeline { handles: started.0, watermark, identity, pins, cancel, source, sinks: started.1 }
+        Pipeline { handles: started.0, watermark, identity, cancel, source, sinks: started.1 }
     }
 
     /// Compares every roll-up with its definition, at one position at which both stand still.
