@@ -130,7 +130,7 @@ impl PrivatePostgres {
         self.binaries.path(program)
     }
 
-    /// Runs SQL with psql in the database `postgres`; see [`psql`].
+    /// Runs SQL with psql in the database `postgres`; rows come one a line, columns separated by a bar.
     ///
     /// # Errors
     /// The first statement that fails, with psql's words.
