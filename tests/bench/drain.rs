@@ -4,7 +4,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use pgtape::model::Lsn;
+use pgtape::model::{Lsn, Position};
 use pgtape::sandbox::{Process, Service, ServiceProcess};
 
 use crate::backlog::Backlog;
@@ -18,7 +18,7 @@ const QUIET: Duration = Duration::from_secs(2);
 /// Every row is longer than this in pgoutput: with less written, a pause is not the end.
 const ROW_BYTES_MIN: u64 = 200;
 /// Nothing here takes this long.
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_secs(120);
 /// With the tape alone, this share of pg_recvlogical's rate is to be reached.
 const TARGET_TAPE: f64 = 0.9;
 /// With standby and roll-up, this.
@@ -103,8 +103,8 @@ fn pgtape(service: Service, end: Lsn) -> Result<Duration, Error> {
 pub fn past(running: &ServiceProcess, end: Lsn) -> bool {
     let Ok(reply) = running.get("/v1/status") else { return false };
     let status = reply.json();
-    let is_past =
-        |text: &serde_json::Value| text.as_str().and_then(|text| text.parse().ok()).is_some_and(|lsn: Lsn| lsn > end);
+    let position = |text: &serde_json::Value| text.as_str().and_then(|text| text.parse::<Position>().ok());
+    let is_past = |text: &serde_json::Value| position(text).is_some_and(|position| position.lsn > end);
     let sinks = status["sinks"].as_array().map(Vec::as_slice).unwrap_or_default();
     is_past(&status["tape"]["durable"]) && sinks.iter().all(|sink| is_past(&sink["position"]))
 }
