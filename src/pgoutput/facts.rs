@@ -22,9 +22,32 @@ pub struct TableFacts {
     pub primary_key: Vec<String>,
     /// Columns of each plain index (no expressions, no WHERE), in the order of its definition.
     pub indexes: Vec<Vec<String>>,
+    /// What it was, beyond its looks.
+    pub lineage: Lineage,
+}
+
+/// What tells apart tables that look the same in every Relation message: a column that was dropped and added again, a
+/// table that was out of the publication for a while. What such a table missed, no message brings: only a copy does.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lineage {
+    /// The catalog's rows that make the table a member of the publication; empty when unknown.
+    pub membership: String,
+    /// `attnum` of each column of the relation; never used twice in a table.
+    pub attnums: Vec<i16>,
 }
 
 impl TableFacts {
+    /// Whether rows copied as `self` are those of `now` too: the same membership, and its columns are columns of then.
+    #[must_use]
+    pub fn is_same_lineage(&self, now: &Self) -> bool {
+        let number = |facts: &Self, name: &str| {
+            let at = facts.relation.columns.iter().position(|column| *column.name == *name)?;
+            facts.lineage.attnums.get(at).copied()
+        };
+        let kept = |column: &Column| number(self, &column.name) == number(now, &column.name);
+        self.lineage.membership == now.lineage.membership && now.relation.columns.iter().all(kept)
+    }
+
     /// The table's name.
     #[must_use]
     pub const fn table(&self) -> &TableName {
@@ -44,6 +67,7 @@ impl TableFacts {
             columns: relation.columns.iter().map(column).collect(),
             primary_key: self.primary_key.clone(),
             indexes: self.indexes.clone(),
+            lineage: self.lineage.clone(),
         };
         serde_json::to_writer(out, &wire).expect("texts and numbers are always JSON");
     }
@@ -62,7 +86,7 @@ impl TableFacts {
             identity: wire.identity.into(),
             columns: wire.columns.into_iter().map(column).collect(),
         };
-        Some(Self { relation, primary_key: wire.primary_key, indexes: wire.indexes })
+        Some(Self { relation, primary_key: wire.primary_key, indexes: wire.indexes, lineage: wire.lineage })
     }
 }
 
@@ -76,6 +100,8 @@ struct WireFacts {
     columns: Vec<WireColumn>,
     primary_key: Vec<String>,
     indexes: Vec<Vec<String>>,
+    #[serde(default)]
+    lineage: Lineage,
 }
 
 /// Name, whether in the identity, type, type modifier.
@@ -126,10 +152,42 @@ mod tests {
             relation: Relation { id: 7, table, identity: Identity::Full, columns: vec![column] },
             primary_key: vec!["Ü".into()],
             indexes: vec![vec!["y".into()]],
+            lineage: Lineage { membership: "16390".into(), attnums: vec![2] },
         };
         let mut out = Vec::new();
         facts.encode(&mut out);
         assert_eq!(decode(&out), Ok(Message::Facts(facts)));
         assert!(decode(b"@{}").is_err());
+    }
+    #[test]
+    fn lineage_is_lost_with_a_new_column_of_an_old_name_and_kept_without_some_columns() {
+        let facts = |membership: &str, columns: &[(&str, i16)]| {
+            let column = |(name, _): &(&str, i16)| Column {
+                name: (*name).into(),
+                in_identity: false,
+                type_oid: 25,
+                type_modifier: -1,
+            };
+            let columns_of = columns.iter().map(column).collect();
+            TableFacts {
+                relation: Relation {
+                    id: 1,
+                    table: TableName::new("s", "t"),
+                    identity: Identity::Default,
+                    columns: columns_of,
+                },
+                primary_key: Vec::new(),
+                indexes: Vec::new(),
+                lineage: Lineage {
+                    membership: membership.into(),
+                    attnums: columns.iter().map(|(_, n)| *n).collect(),
+                },
+            }
+        };
+        let then = facts("9", &[("a", 1), ("b", 2)]);
+        assert!(then.is_same_lineage(&then));
+        assert!(then.is_same_lineage(&facts("9", &[("b", 2)])));
+        assert!(!then.is_same_lineage(&facts("9", &[("a", 1), ("b", 3)])));
+        assert!(!then.is_same_lineage(&facts("10", &[("a", 1), ("b", 2)])));
     }
 }

@@ -29,7 +29,7 @@ pub use encode::{
     encode_begin, encode_commit, encode_delete, encode_insert, encode_logical, encode_relation, encode_truncate,
     encode_type, encode_update,
 };
-pub use facts::{FACTS_TAG, TableFacts};
+pub use facts::{FACTS_TAG, Lineage, TableFacts};
 pub use message::{Begin, ColumnDescription, Commit, Logical, Message, OldKind, RelationDescription, ops};
 pub use relations::{RelationChange, Relations, compare};
 pub use tuple::{Cell, Cells, Tuple};

@@ -67,9 +67,6 @@ impl Ingest {
     /// Asks the server, opens the tape, compares the two; refuses what a person must mend.
     pub async fn open(config: &Arc<Config>, metrics: Metrics) -> Result<Self, Refusal> {
         let next = open(config, None).await?;
-        if let Plan::FirstCopy { .. } = next.plan {
-            refuse_what_does_not_fit(config, &next.prepared).await?;
-        }
         let tape = TapeFacts { origin: next.prepared.origin(), watermark: next.writer.watermark() };
         let (config, status, disk) = (Arc::clone(config), StatusHandle::default(), DiskState::default());
         Ok(Self { config, metrics, status, disk, tape, next })
@@ -102,6 +99,7 @@ impl Ingest {
     }
 }
 
+/// In this order: look, lock, compare, and only then change anything on the server.
 async fn open(config: &Config, watermark: Option<Watermark>) -> Result<Ready, Refusal> {
     let prepared = source::prepare(&settings::source(config)?).await.map_err(source::Error::into_refusal)?;
     let options = settings::tape(&config.tape, watermark);
@@ -109,6 +107,10 @@ async fn open(config: &Config, watermark: Option<Watermark>) -> Result<Ready, Re
     let (writer, recovered) =
         Writer::open(&config.tape.dir, options, prepared.origin(), &proof).map_err(tape::Error::into_refusal)?;
     let plan = prepared.plan(&recovered)?;
+    if let Plan::FirstCopy { .. } = plan {
+        refuse_what_does_not_fit(config, &prepared).await?;
+    }
+    prepared.align().await.map_err(source::Error::into_refusal)?;
     Ok(Ready { prepared, plan, writer, recovered })
 }
 

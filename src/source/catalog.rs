@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{Column, Relation, TableName};
 use crate::pg::Session;
-use crate::pgoutput::{TableFacts, encode_relation, encode_type};
+use crate::pgoutput::{Lineage, TableFacts, encode_relation, encode_type};
 
 use super::error::{Doing, Error};
 use super::tables::identity;
@@ -43,6 +43,19 @@ const INDEX_COLUMNS: &str = "ARRAY(SELECT a.attname::text FROM unnest(i.indkey) 
      LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.num AND a.attnum > 0 \
      WHERE k.at <= i.indnkeyatts ORDER BY k.at)";
 
+/// A table is a member by its name, that of a table it is a partition of, its schema, or because all tables are. The
+/// publication's own row changes with its options: what was not published meanwhile is missed, too.
+fn membership(version: u32) -> String {
+    let by_schema = "SELECT min(s.oid) FROM lines JOIN pg_class k ON k.oid = lines.above \
+         JOIN pg_publication_namespace s ON s.pnpubid = p.oid AND s.pnnspid = k.relnamespace WHERE lines.leaf = c.oid";
+    format!(
+        "SELECT coalesce((SELECT min(r.oid) FROM lines JOIN pg_publication_rel r ON r.prpubid = p.oid AND r.prrelid = lines.above \
+           WHERE lines.leaf = c.oid), ({}), CASE WHEN p.puballtables THEN p.oid END) AS oid",
+        if version < 150_000 { "NULL" } else { by_schema }
+    )
+}
+
+/// Asks for published tables, of $1 schemas and $3 names, in publication $2.
 fn question(version: u32) -> String {
     let (list, filter, join) = if version < 150_000 {
         ("", "NULL", "")
@@ -50,7 +63,7 @@ fn question(version: u32) -> String {
         (
             "AND (r.prattrs IS NULL OR a.attnum = ANY (r.prattrs))",
             "pg_get_expr(r.prqual, r.prrelid)",
-            "LEFT JOIN (pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid AND p.pubname = $2) ON r.prrelid = c.oid",
+            "LEFT JOIN pg_publication_rel r ON r.prrelid = c.oid AND r.prpubid = p.oid",
         )
     };
     let column = |what: &str| {
@@ -60,19 +73,27 @@ fn question(version: u32) -> String {
         )
     };
     format!(
-        "SELECT c.oid, n.nspname::text, c.relname::text, c.relreplident::text, c.relkind = 'p', {filter}, {}, {}, {}, \
+        "WITH RECURSIVE wanted AS (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+           WHERE (n.nspname, c.relname) IN (SELECT * FROM unnest($1::text[], $3::text[]))), \
+         lines(leaf, above) AS (SELECT oid, oid FROM wanted UNION ALL SELECT l.leaf, i.inhparent FROM lines l \
+           JOIN pg_class k ON k.oid = l.above AND k.relispartition JOIN pg_inherits i ON i.inhrelid = l.above) \
+         SELECT c.oid, n.nspname::text, c.relname::text, c.relreplident::text, c.relkind = 'p', {filter}, {}, {}, {}, \
          (SELECT {INDEX_COLUMNS} FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid AND i.indimmediate \
           AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END), \
-         (SELECT {INDEX_COLUMNS} FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid AND i.indimmediate AND i.indisprimary) \
-         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace {join} \
-         WHERE (n.nspname, c.relname) IN (SELECT * FROM unnest($1::text[], $3::text[])) AND ($2::text IS NOT NULL) ORDER BY 2, 3",
+         (SELECT {INDEX_COLUMNS} FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid AND i.indimmediate AND i.indisprimary), \
+         {}, format('%s/%s', member.oid, p.xmin) \
+         FROM wanted JOIN pg_class c ON c.oid = wanted.oid JOIN pg_namespace n ON n.oid = c.relnamespace \
+         JOIN pg_publication p ON p.pubname = $2 {join} CROSS JOIN LATERAL ({}) member \
+         WHERE member.oid IS NOT NULL ORDER BY 2, 3",
         column("a.attname::text"),
         column("a.atttypid"),
         column("a.atttypmod"),
+        column("a.attnum"),
+        membership(version),
     )
 }
 
-/// Describes the published `tables`; those that do not exist are left out.
+/// Describes the published tables among `tables`; those that do not exist, or are not published, are left out.
 pub(super) async fn describe(
     session: &Session,
     version: u32,
@@ -95,6 +116,7 @@ fn one(row: &tokio_postgres::Row) -> Described {
     let key: Vec<Option<String>> = row.get::<_, Option<_>>(9).unwrap_or_default();
     let in_identity = |name: &str| identity == crate::model::Identity::Full || key.iter().flatten().any(|k| k == name);
     let (names, types, modifiers): (Vec<String>, Vec<u32>, Vec<i32>) = (row.get(6), row.get(7), row.get(8));
+    let lineage = Lineage { attnums: row.get(11), membership: row.get(12) };
     let columns: Vec<Column> = names
         .iter()
         .zip(types.iter().zip(&modifiers))
@@ -108,7 +130,7 @@ fn one(row: &tokio_postgres::Row) -> Described {
     let relation = Relation { id: row.get(0), table: TableName::new(row.get(1), row.get(2)), identity, columns };
     let primary_key = published(&relation, row.get::<_, Option<_>>(10).unwrap_or_default()).unwrap_or_default();
     Described {
-        facts: TableFacts { relation, primary_key, indexes: Vec::new() },
+        facts: TableFacts { relation, primary_key, indexes: Vec::new(), lineage },
         partitioned: row.get(4),
         filter: row.get(5),
         types: BTreeMap::new(),

@@ -237,7 +237,7 @@ impl Guard {
 mod tests {
     use super::*;
     use crate::model::{Column, Identity, Relation};
-    use crate::pgoutput::TableFacts;
+    use crate::pgoutput::{Lineage, TableFacts};
 
     #[test]
     fn the_statement_reads_what_is_published_and_no_child() {
@@ -248,7 +248,7 @@ mod tests {
             identity: Identity::Default,
             columns: vec![column("x"), column("Y\"")],
         };
-        let facts = TableFacts { relation, primary_key: Vec::new(), indexes: Vec::new() };
+        let facts = TableFacts { relation, primary_key: Vec::new(), indexes: Vec::new(), lineage: Lineage::default() };
         let mut table =
             Described { facts, partitioned: false, filter: Some("(x > 1)".into()), types: Default::default() };
         assert_eq!(statement(&table), r#"COPY (SELECT "x", "Y""" FROM ONLY "s"."a b" WHERE (x > 1)) TO STDOUT"#);

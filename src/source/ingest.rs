@@ -10,10 +10,10 @@ use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
 use super::append::Appender;
-use super::catalog::Described;
 use super::conversation::Conversation;
 use super::error::Error;
 use super::pace::{PAUSE, Pace};
+use super::poll::Looked;
 use super::receive::Event;
 use super::refresh::Refresher;
 use super::{State, StatusHandle};
@@ -23,7 +23,7 @@ pub(super) async fn ingest(
     appender: &mut Appender,
     mut server: Conversation,
     mut refresher: Refresher<'_>,
-    catalog: &mut mpsc::Receiver<Vec<Described>>,
+    catalog: &mut mpsc::Receiver<Looked>,
     status: &StatusHandle,
     cancel: &CancellationToken,
 ) -> Result<(), Error> {
@@ -76,7 +76,7 @@ pub(super) async fn ingest(
                     std::thread::sleep(PAUSE); // This thread has nothing else to do.
                 }
             }
-            Some(described) = catalog.recv() => appender.known.compare_catalog(&described),
+            Some(looked) = catalog.recv() => appender.known.compare_catalog(&looked?),
             () = sleep_until(wake.into()) => {}
         }
     }

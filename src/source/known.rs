@@ -117,12 +117,14 @@ impl Known {
         self.pending.insert(relation.table.clone());
     }
 
-    /// Compares with the catalog: tables that are new, changed or no longer published become pending.
+    /// Compares with the catalog: tables that are new, changed, were not published for a while, or are not any more, become
+    /// pending.
     pub fn compare_catalog(&mut self, described: &[Described]) {
         for table in described {
-            let relation = &table.facts.relation;
-            let key_kept = self.facts.get(&relation.id).is_some_and(|f| f.primary_key == table.facts.primary_key);
-            if !self.holds(relation) || !key_kept {
+            let (now, relation) = (&table.facts, &table.facts.relation);
+            let before = self.facts.get(&relation.id);
+            let kept = before.is_some_and(|f| f.primary_key == now.primary_key && f.is_same_lineage(now));
+            if !kept || !self.holds(relation) {
                 self.want(relation);
             }
         }
@@ -177,6 +179,7 @@ impl Known {
 mod tests {
     use super::*;
     use crate::model::{Column, Identity};
+    use crate::pgoutput::Lineage;
 
     /// `s.t: a b` as a table of columns.
     fn described(id: u32, text: &str) -> Described {
@@ -188,7 +191,7 @@ mod tests {
             identity: Identity::Full,
             columns: columns.split(' ').map(column).collect(),
         };
-        let facts = TableFacts { relation, primary_key: Vec::new(), indexes: Vec::new() };
+        let facts = TableFacts { relation, primary_key: Vec::new(), indexes: Vec::new(), lineage: Lineage::default() };
         Described { facts, partitioned: false, filter: None, types: BTreeMap::new() }
     }
 
@@ -235,5 +238,16 @@ mod tests {
         assert!(known.relation(&TableName::new("s", "b")).is_none());
         assert!(known.relation(&TableName::new("s", "c")).is_some());
         assert_eq!(known.preamble().len(), 5, "a relation of a dropped table stays: its changes may still come");
+    }
+
+    #[test]
+    fn a_table_that_left_the_publication_for_a_while_is_replaced() {
+        let mut known = known(&[described(1, "s.a: x"), described(2, "s.b: x")]);
+        known.compare_catalog(&[described(1, "s.a: x"), described(2, "s.b: x")]);
+        assert!(!known.has_pending());
+        let mut back = described(1, "s.a: x");
+        back.facts.lineage.membership = "2".into();
+        known.compare_catalog(&[back, described(2, "s.b: x")]);
+        assert_eq!(pending(&known), ["s.a"]);
     }
 }

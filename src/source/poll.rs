@@ -19,11 +19,14 @@ const STATUS_EVERY: Duration = Duration::from_secs(1);
 /// The catalog and the settings are looked at once in so many looks.
 const LOOKS_A_CATALOG: u32 = 10;
 
+/// What the catalog says of the published tables, or why the stream must not go on.
+pub(super) type Looked = Result<Vec<Described>, Refusal>;
+
 /// Keeps the status current until `cancel`; what the catalog says goes to `catalog`.
 pub(super) async fn poll(
     prepared: Prepared,
     status: StatusHandle,
-    catalog: mpsc::Sender<Vec<Described>>,
+    catalog: mpsc::Sender<Looked>,
     cancel: CancellationToken,
 ) {
     let mut session: Option<Session> = None;
@@ -37,8 +40,12 @@ pub(super) async fn poll(
             let looked = async {
                 look(&prepared, open, &status).await?;
                 if looks % LOOKS_A_CATALOG == 0 {
-                    let described = described(&prepared, open).await?;
-                    let _ = catalog.try_send(described); // Still busy with the last: the next look will do.
+                    let looked = match described(&prepared, open).await {
+                        Ok(described) => Ok(described),
+                        Err(Error::Refused(refusal)) => Err(refusal),
+                        Err(error) => return Err(error),
+                    };
+                    let _ = catalog.try_send(looked); // Still busy with the last: the next look will do.
                     settings(&prepared, open, &status).await?;
                 }
                 Ok::<(), Error>(())
@@ -66,13 +73,19 @@ async fn look(prepared: &Prepared, session: &Session, status: &StatusHandle) -> 
     Ok(())
 }
 
-/// The published tables as the catalog has them now.
+/// The published tables as the catalog has them now. Refuses a publication that does not send what it did: the stream
+/// itself would only stay silent (Postgres 18 streams without one, too).
 pub(super) async fn described(prepared: &Prepared, session: &Session) -> Result<Vec<Described>, Error> {
     let (version, name) = (prepared.server.version_number, &prepared.settings.publication);
+    let again = "start pgtape again: it puts the publication right, or says the SQL for its owner, and copies what was missed";
     let found = publication::read(session, version, name).await?.ok_or_else(|| {
         let what = format!("publication {name} is gone: changes of its tables are not sent any more");
-        Refusal::new(Kind::Server, what, "start pgtape again: it makes the publication, or says the SQL for its owner")
+        Refusal::new(Kind::Server, what, again)
     })?;
+    if !found.sends_as(&prepared.publication) {
+        let what = format!("the options of publication {name} were changed: not every change is sent as before");
+        return Err(Refusal::new(Kind::Server, what, again).into());
+    }
     let names: Vec<TableName> = found.tables.into_iter().map(|p| p.table).collect();
     catalog::describe(session, version, name, &names).await
 }

@@ -24,53 +24,54 @@ pub struct Prepared {
     pub settings: Settings,
     /// The server.
     pub server: Server,
-    /// The publication, in line with the tables asked for.
+    /// The publication, as it is once [`Prepared::align`] has been called.
     pub publication: Publication,
+    change: publication::Change,
     /// The captured tables; partitioned ones by their root.
     pub tables: Vec<CatalogTable>,
     /// The slot, if it exists.
     pub slot: Option<Slot>,
 }
 
-/// Asks the server, checks it, and brings the publication in line. Fails at once where the server cannot be reached.
+/// Asks the server and checks it; changes nothing. Fails at once where the server cannot be reached.
 pub async fn prepare(settings: &Settings) -> Result<Prepared, Error> {
     let session = pg::connect(&settings.address, Purpose::Control).await.doing("connect")?;
     let mut wire = server::connect_wire(&settings.address, &server::asking()).await?;
     let server = server::ask(&mut wire, &session).await?;
     server.check()?;
-    let (tables, publication) = capture(settings, &session, &server).await?;
+    let (tables, change) = capture(settings, &session, &server).await?;
     let slot = slot::show(&session, &settings.slot).await?;
-    let prepared = Prepared { settings: settings.clone(), server, publication, tables, slot };
+    let publication = change.result.clone();
+    let prepared = Prepared { settings: settings.clone(), server, publication, change, tables, slot };
     for alarm in prepared.alarms() {
         tracing::warn!("{alarm}");
     }
     Ok(prepared)
 }
 
-/// The tables, checked, and their publication. The heartbeat is captured where it exists and may be published.
+/// The tables, checked, and what their publication needs. The heartbeat is captured where it exists and may be published.
 async fn capture(
     settings: &Settings,
     session: &Session,
     server: &Server,
-) -> Result<(Vec<CatalogTable>, Publication), Error> {
+) -> Result<(Vec<CatalogTable>, publication::Change), Error> {
     let catalog = tables::read_catalog(session).await?;
     let mut wanted = tables::choose(&catalog, &settings.tables, &settings.excluded)?;
     let (version, name) = (server.version_number, &settings.publication);
+    let found = publication::read(session, version, name).await?;
     let beat = catalog.iter().find(|table| table.name == heartbeat::table() && table.readable);
     if let Some(beat) = beat {
-        let found = publication::read(session, version, name).await?;
         let published = found.as_ref().is_some_and(|p| p.has(&beat.name));
         // Made by the owner without it: then it stays without it.
         if published || found.is_none() || may_publish(session, beat.oid).await? {
             wanted.push(beat);
         }
     }
-    let found = publication::read(session, version, name).await?;
     if found.as_ref().is_none_or(|publication| publication.updates) {
         tables::check(&catalog, &wanted, settings.address.user())?;
     }
-    let publication = publication::align(session, version, name, &wanted).await?;
-    Ok((wanted.into_iter().cloned().collect(), publication))
+    let change = publication::compare(found.as_ref(), name, &wanted)?;
+    Ok((wanted.into_iter().cloned().collect(), change))
 }
 
 async fn may_publish(session: &Session, table: u32) -> Result<bool, Error> {
@@ -102,6 +103,13 @@ impl Prepared {
     pub fn plan(&self, recovered: &Recovered) -> Result<Plan, Refusal> {
         let tape = tape_state(recovered, &self.settings.state_dir)?;
         plan(&self.server, self.slot.as_ref(), &self.settings.slot, &tape)
+    }
+
+    /// Makes the publication or brings it in line. To be called when the tape is locked and [`Prepared::plan`] agreed: a
+    /// start that is refused changes nothing on the server.
+    pub async fn align(&self) -> Result<(), Error> {
+        let session = pg::connect(&self.settings.address, Purpose::Control).await.doing("connect")?;
+        self.change.apply(&session, self.server.version_number).await
     }
 
     /// What an operator should know and nothing has to stop for.

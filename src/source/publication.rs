@@ -1,6 +1,10 @@
 //! The publication: made or brought in line where our role may, else the SQL is said.
+//!
+//! Invariant: [`compare`] only looks. [`Change::apply`] is called when everything else has been checked: a start that is
+//! refused leaves the publication as it was.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use crate::model::TableName;
 use crate::pg::{self, Error as PgError, Session, SqlState};
@@ -11,6 +15,10 @@ use super::tables::CatalogTable;
 
 /// Changing a publication waits at most this long for the locks of its tables.
 const LOCK_TIMEOUT: &str = "5s";
+/// Before a publication is changed, whoever streams from the database may take this long to end.
+const READERS_END_WITHIN: Duration = Duration::from_secs(10);
+/// And is looked at this often.
+const READERS_POLL: Duration = Duration::from_millis(200);
 
 /// A publication as the catalog has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +49,12 @@ pub struct Published {
 }
 
 impl Publication {
+    /// Whether it sends the same kinds of changes, under the same tables' names.
+    #[must_use]
+    pub fn sends_as(&self, other: &Self) -> bool {
+        (self.inserts, self.updates, self.via_root) == (other.inserts, other.updates, other.via_root)
+    }
+
     /// Equal publications give equal positions: tables, column lists, row filters and options, not the tables' shapes.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
@@ -88,8 +102,53 @@ pub async fn read(session: &Session, version: u32, name: &str) -> Result<Option<
     }))
 }
 
+/// What is to be done to a publication before the stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Whether there is a publication to change.
+    pub exists: bool,
+    /// The SQL; empty if all is in line.
+    pub statements: Vec<String>,
+    /// The publication as it is then.
+    pub result: Publication,
+}
+
+/// Compares the publication with the tables `wanted`.
+pub fn compare(found: Option<&Publication>, name: &str, wanted: &[&CatalogTable]) -> Result<Change, Refusal> {
+    let statements = statements(found, name, wanted)?;
+    let exists = found.is_some();
+    let before = match found {
+        Some(found) if statements.is_empty() => {
+            return Ok(Change { exists, statements, result: found.clone() });
+        }
+        Some(found) => found.clone(),
+        None => Publication {
+            name: name.to_owned(),
+            explicit: true,
+            inserts: true,
+            updates: true,
+            via_root: true,
+            tables: Vec::new(),
+        },
+    };
+    let as_before = |table: &CatalogTable| {
+        let published = before.tables.iter().find(|p| p.table == table.name);
+        published.cloned().unwrap_or_else(|| Published { table: table.name.clone(), columns: None, filter: None })
+    };
+    let mut tables: Vec<Published> = wanted.iter().map(|t| as_before(t)).collect();
+    tables.sort();
+    let result = Publication {
+        inserts: true,
+        updates: before.updates || !before.inserts,
+        via_root: before.via_root || wanted.iter().any(|t| t.partitioned),
+        tables,
+        ..before
+    };
+    Ok(Change { exists, statements, result })
+}
+
 /// The statements that bring the publication in line with `wanted`; none if it is.
-pub fn statements(found: Option<&Publication>, name: &str, wanted: &[&CatalogTable]) -> Result<Vec<String>, Refusal> {
+fn statements(found: Option<&Publication>, name: &str, wanted: &[&CatalogTable]) -> Result<Vec<String>, Refusal> {
     let quoted = pg::identifier(name);
     let spelled = |t: &CatalogTable| format!("{}{}", if t.partitioned { "" } else { "ONLY " }, pg::table(&t.name));
     let Some(found) = found else {
@@ -140,50 +199,56 @@ impl Publication {
     }
 }
 
-/// A publication is never changed under a service that streams: it would lose rows and not know.
+/// A publication is never changed under a service that streams: it would lose rows and not know. One that is just ending
+/// is waited for.
 async fn refuse_if_read(session: &Session, name: &str) -> Result<(), Error> {
     let sql = "SELECT string_agg(slot_name, ', ') FROM pg_replication_slots \
                WHERE active AND plugin = 'pgoutput' AND database = current_database()";
-    let readers: Option<String> = session.query_one(sql, &[]).await.doing("look who streams")?.get(0);
-    let Some(readers) = readers else { return Ok(()) };
-    let what = format!("other tables than publication {name} has are asked for, while slot {readers} is streamed from");
-    Err(Refusal::new(Kind::Slot, what, "stop that pgtape first, or name another --publication and --slot").into())
+    let begun = Instant::now();
+    loop {
+        let readers: Option<String> = session.query_one(sql, &[]).await.doing("look who streams")?.get(0);
+        let Some(readers) = readers else { return Ok(()) };
+        if begun.elapsed() > READERS_END_WITHIN {
+            let what =
+                format!("other tables than publication {name} has are asked for, while slot {readers} is streamed from");
+            let hint = "stop that pgtape first, or name another --publication and --slot";
+            return Err(Refusal::new(Kind::Slot, what, hint).into());
+        }
+        tokio::time::sleep(READERS_POLL).await;
+    }
 }
 
-/// Makes the publication, or brings it in line. A role that may not is told the SQL for one that may.
-pub(super) async fn align(
-    session: &Session,
-    version: u32,
-    name: &str,
-    wanted: &[&CatalogTable],
-) -> Result<Publication, Error> {
-    let found = read(session, version, name).await?;
-    let statements = statements(found.as_ref(), name, wanted)?;
-    let exists = found.is_some();
-    if let (true, Some(found)) = (statements.is_empty(), found) {
-        return Ok(found);
-    }
-    if exists {
-        refuse_if_read(session, name).await?;
-    }
-    let sql = statements.join(" ");
-    let bounded = format!("SET lock_timeout = '{LOCK_TIMEOUT}'; {sql} SET lock_timeout = 0;");
-    match session.batch_execute(&bounded).await.map_err(PgError::from) {
-        Ok(()) => tracing::info!(publication = name, %sql, "publication brought in line"),
-        Err(error) if error.is(&SqlState::INSUFFICIENT_PRIVILEGE) => {
-            let what = format!("publication {name} is not as needed, and the role may not change it: {error}");
-            return Err(Refusal::new(Kind::Server, what, format!("as the owner of the tables: {sql}")).into());
+impl Change {
+    /// Makes the publication, or brings it in line. A role that may not is told the SQL for one that may.
+    pub(super) async fn apply(&self, session: &Session, version: u32) -> Result<(), Error> {
+        if self.statements.is_empty() {
+            return Ok(());
         }
-        Err(error) if error.is(&SqlState::LOCK_NOT_AVAILABLE) => {
-            let what = format!("publication {name} cannot be changed: a table was locked for {LOCK_TIMEOUT}: {error}");
-            return Err(
-                Refusal::new(Kind::Server, what, "start again when the transaction that holds it has ended").into()
-            );
+        let name = &self.result.name;
+        if self.exists {
+            refuse_if_read(session, name).await?;
         }
-        Err(error) => return Err(Error::from_pg("bring the publication in line", error)),
+        let sql = self.statements.join(" ");
+        let bounded = format!("SET lock_timeout = '{LOCK_TIMEOUT}'; {sql} SET lock_timeout = 0;");
+        match session.batch_execute(&bounded).await.map_err(PgError::from) {
+            Ok(()) => tracing::info!(publication = name, %sql, "publication brought in line"),
+            Err(error) if error.is(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                let what = format!("publication {name} is not as needed, and the role may not change it: {error}");
+                return Err(Refusal::new(Kind::Server, what, format!("as the owner of the tables: {sql}")).into());
+            }
+            Err(error) if error.is(&SqlState::LOCK_NOT_AVAILABLE) => {
+                let what =
+                    format!("publication {name} cannot be changed: a table was locked for {LOCK_TIMEOUT}: {error}");
+                let hint = "start again when the transaction that holds it has ended";
+                return Err(Refusal::new(Kind::Server, what, hint).into());
+            }
+            Err(error) => return Err(Error::from_pg("bring the publication in line", error)),
+        }
+        match read(session, version, name).await? {
+            Some(now) if now.fingerprint() == self.result.fingerprint() => Ok(()),
+            _ => Err(Error::Retry(format!("publication {name} was changed by somebody else while it was made"))),
+        }
     }
-    let aligned = read(session, version, name).await?;
-    aligned.ok_or_else(|| Error::Retry(format!("publication {name} vanished while it was made")))
 }
 
 #[cfg(test)]
@@ -239,6 +304,21 @@ mod tests {
         );
         let everything = Publication { explicit: false, ..publication(&["s.a", "s.log", "s.b"]) };
         assert!(statements(Some(&everything), "p", &wanted).is_err());
+    }
+
+    #[test]
+    fn what_the_publication_will_be_is_known_before_it_is_changed() {
+        let (a, log) = (table("s.a", false), table("s.log", true));
+        let wanted = [&a, &log];
+        let made = compare(None, "p", &wanted).unwrap();
+        assert_eq!((made.exists, &made.result), (false, &publication(&["s.a", "s.log"])));
+        let mut found = Publication { inserts: false, updates: false, via_root: false, ..publication(&["s.b", "s.a"]) };
+        found.tables[1].columns = Some("1 2".into());
+        let changed = compare(Some(&found), "p", &wanted).unwrap();
+        assert_eq!(changed.statements.len(), 4);
+        let mut result = publication(&["s.a", "s.log"]);
+        result.tables[0].columns = Some("1 2".into());
+        assert_eq!(changed.result, result);
     }
 
     #[test]

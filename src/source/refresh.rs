@@ -30,10 +30,12 @@ use super::{State, StatusHandle, server};
 
 /// The stream is held at most this long for a slot to be made.
 const HOLD_MAX: Duration = Duration::from_secs(5);
+/// Characters of the slot's name that a temporary slot's name begins with; the rest says which it is.
+const SLOT_NAME_SHARE: usize = 40;
 /// After a hold in vain the next is tried this much later, doubled each time.
 const RETRY_MIN: Duration = Duration::from_secs(1);
-/// But never later than this.
-const RETRY_MAX: Duration = Duration::from_secs(60);
+/// But never later than this: the tables are stale until then.
+const RETRY_MAX: Duration = Duration::from_secs(10);
 
 /// A snapshot at `created.point`; alive as long as its session.
 struct Snapshot {
@@ -44,6 +46,20 @@ struct Snapshot {
     _wire: Wire,
 }
 
+/// Why there is no snapshot.
+enum InVain {
+    /// It may work later.
+    Later(String),
+    /// The connection is at an end.
+    Failed(Error),
+}
+
+impl From<Error> for InVain {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
 /// Refreshes of one connection's stream.
 pub(super) struct Refresher<'a> {
     prepared: &'a Prepared,
@@ -51,11 +67,13 @@ pub(super) struct Refresher<'a> {
     snapshot: Option<Snapshot>,
     not_before: Instant,
     wait: Duration,
+    /// Snapshots asked for; each slot has a name of its own, as the server may still be making the one given up.
+    asked: u32,
 }
 
 impl<'a> Refresher<'a> {
     pub fn new(prepared: &'a Prepared, status: &'a StatusHandle) -> Self {
-        Self { prepared, status, snapshot: None, not_before: Instant::now(), wait: RETRY_MIN }
+        Self { prepared, status, snapshot: None, not_before: Instant::now(), wait: RETRY_MIN, asked: 0 }
     }
 
     /// Whether a snapshot should be taken now: nothing is in flight, and tables are pending.
@@ -76,19 +94,20 @@ impl<'a> Refresher<'a> {
     pub async fn hold(&mut self, appender: &Appender, conversation: &mut Conversation) -> Result<(), Error> {
         self.status.update(|s| s.state = State::Refreshing);
         let names = appender.known.pending();
-        let taken = timeout(HOLD_MAX, self.take(names.clone()));
-        match conversation.keep_up(taken).await?.unwrap_or(Ok(None))? {
-            Some(snapshot) => {
+        self.asked += 1;
+        match conversation.keep_up(self.take(names.clone())).await? {
+            Ok(snapshot) => {
                 tracing::info!(tables = %list(&names), position = %snapshot.created.point, "tables changed: copied again");
                 self.snapshot = Some(snapshot);
-                conversation.ask().await?;
+                conversation.ask().await
             }
-            None => {
-                tracing::warn!(tables = %list(&names), "copying again waits for open transactions; tried again later");
+            Err(InVain::Failed(error)) => Err(error),
+            Err(InVain::Later(why)) => {
+                tracing::warn!(tables = %list(&names), "copying again is tried again later: {why}");
                 self.later();
+                Ok(())
             }
         }
-        Ok(())
     }
 
     fn later(&mut self) {
@@ -97,18 +116,29 @@ impl<'a> Refresher<'a> {
         self.status.update(|s| s.state = State::Streaming);
     }
 
-    /// `None` if open transactions would hold the slot up for too long.
-    async fn take(&self, names: Vec<TableName>) -> Result<Option<Snapshot>, Error> {
+    async fn take(&self, names: Vec<TableName>) -> Result<Snapshot, InVain> {
         let (settings, version) = (&self.prepared.settings, self.prepared.server.version_number);
         let session = pg::connect(&settings.address, Purpose::Control).await.doing("connect")?;
         if slot::has_long_writers(&session).await? {
-            return Ok(None);
+            return Err(InVain::Later("it waits for open transactions".into()));
         }
         let guard = Guard::note(&session, version, &settings.publication, &names).await?;
         let mut wire = server::connect_wire(&settings.address, &server::asking()).await?;
-        let name = format!("{}_refresh_{}", settings.slot.chars().take(40).collect::<String>(), std::process::id());
-        let created = slot::create(&mut wire, version, &name, true).await?;
-        Ok(Some(Snapshot { created, names, guard, session, _wire: wire }))
+        let (slot, process) = (settings.slot.chars().take(SLOT_NAME_SHARE).collect::<String>(), std::process::id());
+        let name = format!("{slot}_refresh_{process}_{}", self.asked % 1000);
+        match timeout(HOLD_MAX, slot::create(&mut wire, version, &name, true)).await {
+            Ok(Ok(created)) => Ok(Snapshot { created, names, guard, session, _wire: wire }),
+            // No slot to be had now, say: nothing that a running service should end for.
+            Ok(Err(Error::Refused(refusal))) => Err(InVain::Later(refusal.to_string())),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => {
+                if let Some(process) = wire.backend_pid() {
+                    // It waits for transactions, and would not notice that nobody waits for it.
+                    session.execute("SELECT pg_terminate_backend($1)", &[&process]).await.doing("give up a slot")?;
+                }
+                Err(InVain::Later(format!("open transactions held it up for {} s", HOLD_MAX.as_secs())))
+            }
+        }
     }
 
     /// Writes the Refresh unit. Void if a table changed under the copy: another snapshot is taken later.

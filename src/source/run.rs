@@ -13,7 +13,6 @@ use crate::refusal::{Kind, Refusal};
 use crate::tape::{Origin, Recovered, Writer};
 
 use super::append::Appender;
-use super::catalog::Described;
 use super::conversation::Conversation;
 use super::error::{Doing, Error};
 use super::first_copy::first_copy;
@@ -107,7 +106,7 @@ impl Source {
 struct Supervisor {
     prepared: Prepared,
     appender: Appender,
-    catalog: mpsc::Receiver<Vec<Described>>,
+    catalog: mpsc::Receiver<poll::Looked>,
     status: StatusHandle,
     cancel: CancellationToken,
     /// Connections lost in a row.

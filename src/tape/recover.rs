@@ -38,8 +38,8 @@ pub(crate) struct Tail {
     pub(crate) cut_copy: Option<Intent>,
 }
 
-/// Recovers the tape in `dir`, whose lock is held. `None`: there is no tape yet.
-pub(crate) fn recover(dir: &Path, proof: &Proof) -> Result<Option<Tail>, Error> {
+/// Recovers the tape in `dir`, whose lock is held, for the server `origin`. `None`: there is no tape yet.
+pub(crate) fn recover(dir: &Path, origin: &Origin, proof: &Proof) -> Result<Option<Tail>, Error> {
     disk::remove_temporaries(dir)?;
     disk::sync_dir(dir)?;
     let numbers = disk::segments(dir)?;
@@ -60,6 +60,7 @@ pub(crate) fn recover(dir: &Path, proof: &Proof) -> Result<Option<Tail>, Error> 
     let mut window = Window::new(disk::open_distrusting(&path)?, path);
     let length = window.length()?;
     let (mut scan, fault) = walk(&mut window, number, before.as_ref(), length)?;
+    check_origin(dir, &scan.head.origin, origin)?; // First: what another server confirmed proves nothing here.
     check_saved(dir, saved, number, &scan.state)?;
     // While a copy is pending, the slot is one that the copy made: it stands at the copy's point, nothing was confirmed.
     let confirmed = if scan.pending_copy().is_some() { Lsn::ZERO } else { proof.confirmed };
@@ -82,6 +83,25 @@ pub(crate) fn recover(dir: &Path, proof: &Proof) -> Result<Option<Tail>, Error> 
         cut_copy(dir, &mut tail, intent, *before)?;
     }
     Ok(Some(tail))
+}
+
+/// Timeline, slot and publication may change in a tape's life; the server and the database may not.
+fn check_origin(dir: &Path, tape: &Origin, server: &Origin) -> Result<(), Error> {
+    if (tape.system_id, tape.database_oid) == (server.system_id, server.database_oid) {
+        return Ok(());
+    }
+    Err(Error::Refused(Refusal::new(
+        Kind::Tape,
+        format!(
+            "the tape in {} is of system {}, database {}; this server is system {}, database {}",
+            dir.display(),
+            tape.system_id,
+            tape.database_oid,
+            server.system_id,
+            server.database_oid
+        ),
+        "choose the --data-dir of this database, or a new one",
+    )))
 }
 
 /// The highest LSN that somebody outside has proven, and who.

@@ -277,7 +277,7 @@ async fn the_replicating_role_finds_everything_as_the_service_needs_it() {
     settings.excluded = engines.map(|engine| TableName::new(engine, "pnl_daily")).to_vec();
     let published = "SELECT string_agg(prrelid::regclass::text, ' ' ORDER BY 1) FROM pg_publication_rel";
     let before = server.psql(published).unwrap();
-    prepare(&settings).await.unwrap_or_else(|e| panic!("{e}"));
+    prepare(&settings).await.unwrap_or_else(|e| panic!("{e}")).align().await.unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(server.psql(published).unwrap(), before);
     assert!(before.contains("pgtape.heartbeat") && !before.contains("pnl_daily"), "{before}");
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::model::{Column, Identity, Lsn, Position, Relation, TableName};
-use crate::pgoutput::{Cell, TableFacts, decode, encode_insert, encode_relation};
+use crate::pgoutput::{Cell, Lineage, TableFacts, decode, encode_insert, encode_relation};
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::standby::{BookSpec, Extras, IndexSpec, Publisher, StandbyReader, Store, Unobserved};
 use crate::tape;
@@ -62,7 +62,7 @@ impl Filler {
         let relation = Relation { id, table, identity, columns };
         let (mut described, mut facts) = (Vec::new(), Vec::new());
         encode_relation(&relation, &mut described);
-        TableFacts { relation, primary_key, indexes: vec![] }.encode(&mut facts);
+        TableFacts { relation, primary_key, indexes: vec![], lineage: Lineage::default() }.encode(&mut facts);
         vec![described, facts]
     }
 

@@ -9,7 +9,7 @@ use super::by_hand::{self, Aether};
 use super::*;
 use crate::model::{Column, Identity, Lsn, Relation, TableName};
 use crate::pgoutput::OldKind;
-use crate::pgoutput::{Cell, TableFacts, decode, encode_delete, encode_insert, encode_truncate, encode_update};
+use crate::pgoutput::{Cell, Lineage, TableFacts, decode, encode_delete, encode_insert, encode_truncate, encode_update};
 use crate::sinks::standby::{Extras, IndexSpec, Observer, Store};
 use crate::tape::{Head, Kind};
 
@@ -30,7 +30,7 @@ fn facts(number: usize) -> TableFacts {
         columns: columns.iter().map(column).collect(),
     };
     let primary_key = columns[..key].iter().map(ToString::to_string).collect();
-    TableFacts { relation, primary_key, indexes: vec![] }
+    TableFacts { relation, primary_key, indexes: vec![], lineage: Lineage::default() }
 }
 
 fn head(kind: Kind, lsn: u64) -> Head {

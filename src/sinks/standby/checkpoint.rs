@@ -22,7 +22,7 @@ use super::rows::Rows;
 use super::table::{Counters, Table};
 use super::view::View;
 use crate::model::{Lsn, Position, Relation};
-use crate::pgoutput::{Message, TableFacts, decode};
+use crate::pgoutput::{Lineage, Message, TableFacts, decode};
 
 const MAGIC: &[u8; 8] = b"PGTAPECK";
 const VERSION: u32 = 1;
@@ -118,7 +118,7 @@ fn describe(table: &Table) -> TableMeta {
     let relation = Relation::clone(&table.relation);
     let (columns, key) = table.layout.to_parts();
     TableMeta {
-        relation: text(&TableFacts { relation, primary_key: Vec::new(), indexes: Vec::new() }),
+        relation: text(&TableFacts { relation, primary_key: Vec::new(), indexes: Vec::new(), lineage: Lineage::default() }),
         facts: table.facts.as_deref().map_or_else(String::new, text),
         columns: columns.to_vec(),
         key,

@@ -145,6 +145,7 @@ fn key_columns(relation: &Relation, facts: Option<&TableFacts>) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pgoutput::Lineage;
     use crate::model::{Column, TableName};
 
     /// `a! b`: a is in the identity.
@@ -159,7 +160,7 @@ mod tests {
 
     fn facts(relation: &Relation, primary_key: &[&str]) -> TableFacts {
         let primary_key = primary_key.iter().map(ToString::to_string).collect();
-        TableFacts { relation: relation.clone(), primary_key, indexes: vec![] }
+        TableFacts { relation: relation.clone(), primary_key, indexes: vec![], lineage: Lineage::default() }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::{Column, Identity, Lsn, Relation, TableName};
 use crate::pgoutput::{
-    Cell, OldKind, TableFacts, decode, encode_delete, encode_insert, encode_relation, encode_truncate, encode_update,
+    Cell, Lineage, OldKind, TableFacts, decode, encode_delete, encode_insert, encode_relation, encode_truncate, encode_update,
 };
 use crate::sinks::checkpoints;
 use crate::tape::{Head, Kind};
@@ -444,7 +444,7 @@ proptest! {
         let keyed = relation(Identity::Default, "id! value");
         follows_the_model(&keyed, None, &steps);
         let full = relation(Identity::Full, "id! value!");
-        let facts = TableFacts { relation: full.clone(), primary_key: vec!["id".into()], indexes: vec![] };
+        let facts = TableFacts { relation: full.clone(), primary_key: vec!["id".into()], indexes: vec![], lineage: Lineage::default() };
         follows_the_model(&full, Some(&facts), &steps);
         follows_the_model(&full, None, &steps);
     }

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use super::{Options, Recovered};
 use crate::model::Lsn;
-use crate::refusal::{Kind, Refusal};
 use crate::tape::bodies::encode_abandon;
 use crate::tape::format::FrameKind;
 use crate::tape::recover::{Tail, recover};
@@ -18,12 +17,9 @@ pub(super) fn open_tape(
     origin: &Origin,
     proof: &Proof,
 ) -> Result<(Appender, Recovered), Error> {
-    match recover(dir, proof)? {
+    match recover(dir, origin, proof)? {
         None => begin_tape(dir, options, origin),
-        Some(tail) => {
-            check_origin(dir, &tail.origin, origin)?;
-            continue_tape(dir, options, origin, tail)
-        }
+        Some(tail) => continue_tape(dir, options, origin, tail),
     }
 }
 
@@ -63,23 +59,4 @@ fn continue_tape(dir: &Path, options: &Options, origin: &Origin, tail: Tail) -> 
         schema: tail.schema,
     };
     Ok((segment, recovered))
-}
-
-/// Timeline, slot and publication may change in a tape's life; the server and the database may not.
-fn check_origin(dir: &Path, tape: &Origin, server: &Origin) -> Result<(), Error> {
-    if (tape.system_id, tape.database_oid) == (server.system_id, server.database_oid) {
-        return Ok(());
-    }
-    Err(Error::Refused(Refusal::new(
-        Kind::Tape,
-        format!(
-            "the tape in {} is of system {}, database {}; this server is system {}, database {}",
-            dir.display(),
-            tape.system_id,
-            tape.database_oid,
-            server.system_id,
-            server.database_oid
-        ),
-        "choose the --data-dir of this database, or a new one",
-    )))
 }

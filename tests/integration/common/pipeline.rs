@@ -95,6 +95,7 @@ impl Plan {
     pub async fn start(&self) -> Pipeline {
         let (prepared, writer, recovered) = self.open().await;
         let plan = prepared.plan(&recovered).unwrap();
+        prepared.align().await.unwrap();
         let (watermark, cancel, pins) = (writer.watermark(), CancellationToken::new(), Pins::new());
         let identity = Identity::from(&prepared.origin());
         let settings = sinks::Settings {

@@ -117,26 +117,6 @@ fn a_column_added_with_a_default_does_not_hide_the_rows_of_a_table_without_key()
     assert_verified(&service);
 }
 
-/// To the stream it is the same column, but every row has a new value in it: verify tells, and a new copy mends it.
-#[test]
-fn a_column_dropped_and_added_again_under_its_name_is_found_by_verify() {
-    let server = server(&[]);
-    server.psql("CREATE SCHEMA shop; CREATE TABLE shop.t (id int PRIMARY KEY, small int)").unwrap();
-    server.psql("INSERT INTO shop.t SELECT n, n FROM generate_series(1, 9) AS n").unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let mut service = service(&server.url(), &directory, "shop.*");
-    service.wait_ready(READY).unwrap();
-    server.psql("ALTER TABLE shop.t DROP COLUMN small, ADD COLUMN small int DEFAULT 3").unwrap();
-    let found = service.service().finish(&["verify", "--json"]).unwrap();
-    assert_eq!((found.code, &found.json()["tables"][0]["equal"]), (Some(1), &Value::Bool(false)));
-    service.terminate(READY).unwrap();
-    let reset = service.service().finish(&["slot", "reset", "--yes", "--reason", "a test"]).unwrap();
-    assert_eq!(reset.code, Some(0), "{}", reset.stderr);
-    service.start_again().unwrap();
-    service.wait_ready(READY).unwrap();
-    assert_verified(&service);
-}
-
 /// Changes the schema; again when the load made a deadlock of it.
 fn apply(server: &PrivatePostgres, change: &str) {
     let alone = change.starts_with("VACUUM");

@@ -102,3 +102,60 @@ async fn a_change_made_while_it_was_away_and_a_table_added_are_copied_at_the_sta
     assert_eq!(refreshes, 1);
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_was_out_of_the_publication_for_a_moment_is_copied_again() {
+    let pg = server(&[]);
+    pg.psql("CREATE SCHEMA s; CREATE TABLE s.t (id int PRIMARY KEY); CREATE TABLE s.u (id int PRIMARY KEY)").unwrap();
+    let rig = Rig::new(&pg.url(), "moment", "s.*");
+    let mut running = rig.stream().await;
+    running.reach(lsn(&pg.psql(&format!("INSERT INTO s.t VALUES (1); {HERE}")).unwrap())).await;
+    pg.psql("ALTER PUBLICATION moment DROP TABLE s.t").unwrap();
+    pg.psql("INSERT INTO s.t VALUES (2); INSERT INTO s.u VALUES (1)").unwrap();
+    pg.psql("ALTER PUBLICATION moment ADD TABLE ONLY s.t").unwrap();
+    refreshed(&rig, &mut running, &pg, 1).await;
+    running.reach(lsn(&pg.psql(&format!("INSERT INTO s.t VALUES (3); {HERE}")).unwrap())).await;
+    let replay = rig.replay(&running.watermark);
+    assert_eq!(replay.rows("s.t"), ["1", "2", "3"]);
+    assert_eq!(replay.rows("s.u"), ["1"]);
+    let refresh = replay.units.iter().find(|unit| unit.kind == Kind::Refresh).unwrap();
+    assert_eq!(refresh.tables, ["s.t"], "the others missed nothing");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_left_out_for_one_run_are_gone_and_come_back_whole() {
+    let pg = server(&[]);
+    pg.psql("CREATE SCHEMA s; CREATE TABLE s.t (id int PRIMARY KEY); CREATE TABLE s.u (id int PRIMARY KEY)").unwrap();
+    let mut rig = Rig::new(&pg.url(), "narrow", "s.*");
+    let tables = |list| pgtape::model::Pattern::parse_list(list).unwrap();
+    let mut running = rig.stream().await;
+    running.reach(lsn(&pg.psql(&format!("INSERT INTO s.t VALUES (1); INSERT INTO s.u VALUES (1); {HERE}")).unwrap())).await;
+    running.stop().await;
+    rig.settings.tables = tables("s.t");
+    let mut running = rig.stream().await;
+    refreshed(&rig, &mut running, &pg, 1).await;
+    running.reach(lsn(&pg.psql(&format!("INSERT INTO s.t VALUES (2); INSERT INTO s.u VALUES (2); {HERE}")).unwrap())).await;
+    let replay = rig.replay(&running.watermark);
+    assert_eq!(replay.rows("s.t"), ["1", "2"]);
+    assert_eq!(replay.rows("s.u"), [""; 0], "what is not captured is not kept");
+    running.stop().await;
+    rig.settings.tables = tables("s.*");
+    let mut running = rig.stream().await;
+    refreshed(&rig, &mut running, &pg, 2).await;
+    assert_eq!(rig.replay(&running.watermark).rows("s.u"), ["1", "2"]);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_took_the_name_of_another_is_copied() {
+    let pg = server(&[]);
+    pg.psql("CREATE SCHEMA s; CREATE TABLE s.t (id int PRIMARY KEY, v int); INSERT INTO s.t VALUES (1, 1)").unwrap();
+    let rig = Rig::new(&pg.url(), "namesake", "s.*");
+    let mut running = rig.stream().await;
+    running.reach(lsn(&pg.psql(HERE).unwrap())).await;
+    pg.psql("ALTER TABLE s.t DROP COLUMN v, ADD COLUMN v int DEFAULT 3").unwrap();
+    refreshed(&rig, &mut running, &pg, 1).await;
+    assert_eq!(rig.replay(&running.watermark).rows("s.t"), ["1|3"]);
+    running.stop().await;
+}

@@ -219,3 +219,42 @@ async fn row_security_that_would_hide_rows_is_refused() {
     let rig = Rig::new(&format!("postgres://reader:r@{rest}"), "rls", "s.*");
     check(&rig, Kind::Server, "BYPASSRLS").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_is_refused_leaves_the_publication_as_it_was() {
+    let pg = server(&[]);
+    let mut rig = followed(&pg, "kept").await;
+    pg.psql("CREATE TABLE s.more (id int PRIMARY KEY); SELECT pg_drop_replication_slot('kept')").unwrap();
+    let published = "SELECT string_agg(prrelid::regclass::text, ' ' ORDER BY 1) FROM pg_publication_rel";
+    rig.settings.tables = pgtape::model::Pattern::parse_list("s.more").unwrap();
+    check(&rig, Kind::Slot, "slot kept is gone").await;
+    assert_eq!(pg.psql(published).unwrap().trim(), "s.t");
+    let fresh = Rig::new(&pg.url(), "strange", "s.*");
+    pg.psql("SELECT pg_create_logical_replication_slot('strange', 'pgoutput')").unwrap();
+    check(&fresh, Kind::Slot, "the tape is empty").await;
+    assert_eq!(pg.psql("SELECT count(*) FROM pg_publication WHERE pubname = 'strange'").unwrap().trim(), "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tape_of_another_server_is_called_that() {
+    let (one, other) = (server(&[]), server(&[]));
+    let mut rig = followed(&one, "mixed").await;
+    // Its slot of the same name is far ahead: that proves nothing of this tape.
+    let elsewhere = followed(&other, "mixed").await;
+    other.psql("INSERT INTO s.t SELECT generate_series(100, 9000); SELECT pg_switch_wal()").unwrap();
+    let mut running = elsewhere.stream().await;
+    running.reach(lsn(&other.psql(&format!("INSERT INTO s.t (id) VALUES (99); {HERE}")).unwrap())).await;
+    running.stop().await;
+    rig.settings.address = elsewhere.settings.address.clone();
+    check(&rig, Kind::Tape, "this server is system").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publication_that_sends_less_than_before_stops_the_source() {
+    let pg = server(&[]);
+    let rig = followed(&pg, "less").await;
+    let running = rig.stream().await;
+    pg.psql("ALTER PUBLICATION less SET (publish = 'insert, truncate')").unwrap();
+    let refusal = running.ended().await.expect_err("updates are not sent").into_refusal();
+    assert!(refusal.kind == Kind::Server && refusal.what.contains("options of publication"), "{refusal:?}");
+}

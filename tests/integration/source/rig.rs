@@ -48,6 +48,7 @@ impl Rig {
         let (writer, recovered) = Writer::open(&self.tape_dir(), options, prepared.origin(), &proof)
             .map_err(pgtape::tape::Error::into_refusal)?;
         let plan = prepared.plan(&recovered)?;
+        prepared.align().await.map_err(Error::into_refusal)?;
         let (watermark, status, cancel) = (writer.watermark(), StatusHandle::default(), CancellationToken::new());
         let source = Source {
             prepared,
