@@ -178,10 +178,7 @@ mod tests {
                 },
                 primary_key: Vec::new(),
                 indexes: Vec::new(),
-                lineage: Lineage {
-                    membership: membership.into(),
-                    attnums: columns.iter().map(|(_, n)| *n).collect(),
-                },
+                lineage: Lineage { membership: membership.into(), attnums: columns.iter().map(|(_, n)| *n).collect() },
             }
         };
         let then = facts("9", &[("a", 1), ("b", 2)]);

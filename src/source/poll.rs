@@ -77,7 +77,8 @@ async fn look(prepared: &Prepared, session: &Session, status: &StatusHandle) -> 
 /// itself would only stay silent (Postgres 18 streams without one, too).
 pub(super) async fn described(prepared: &Prepared, session: &Session) -> Result<Vec<Described>, Error> {
     let (version, name) = (prepared.server.version_number, &prepared.settings.publication);
-    let again = "start pgtape again: it puts the publication right, or says the SQL for its owner, and copies what was missed";
+    let again =
+        "start pgtape again: it puts the publication right, or says the SQL for its owner, and copies what was missed";
     let found = publication::read(session, version, name).await?.ok_or_else(|| {
         let what = format!("publication {name} is gone: changes of its tables are not sent any more");
         Refusal::new(Kind::Server, what, again)

@@ -209,8 +209,9 @@ async fn refuse_if_read(session: &Session, name: &str) -> Result<(), Error> {
         let readers: Option<String> = session.query_one(sql, &[]).await.doing("look who streams")?.get(0);
         let Some(readers) = readers else { return Ok(()) };
         if begun.elapsed() > READERS_END_WITHIN {
-            let what =
-                format!("other tables than publication {name} has are asked for, while slot {readers} is streamed from");
+            let what = format!(
+                "other tables than publication {name} has are asked for, while slot {readers} is streamed from"
+            );
             let hint = "stop that pgtape first, or name another --publication and --slot";
             return Err(Refusal::new(Kind::Slot, what, hint).into());
         }

@@ -4,7 +4,7 @@ use super::Check;
 use super::tables::Captured;
 use crate::config::Config;
 use crate::pg::{self, Session};
-use crate::source::publication::{Publication, read, statements};
+use crate::source::publication::{Publication, compare, read};
 use crate::source::slot::{self, Slot};
 use crate::source::tables::CatalogTable;
 
@@ -47,7 +47,7 @@ fn publication(found: Option<&Publication>, name: &str, captured: &Captured, may
     // The heartbeat is ours, and may be published beside the tables.
     let published = |table: &&CatalogTable| found.is_some_and(|publication| publication.has(&table.name));
     wanted.extend(captured.catalog.iter().filter(|t| &*t.name.schema == "pgtape").filter(published));
-    match (statements(found, name, &wanted), found) {
+    match (compare(found, name, &wanted).map(|change| change.statements), found) {
         (Err(refusal), _) => Check::finding(NAME, refusal.what, format!("-- {}", refusal.hint)),
         (Ok(sql), Some(_)) if sql.is_empty() => Check::ok(NAME, format!("{name} publishes what is to be captured")),
         (Ok(sql), Some(_)) => {

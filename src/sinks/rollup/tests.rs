@@ -9,7 +9,9 @@ use super::by_hand::{self, Aether};
 use super::*;
 use crate::model::{Column, Identity, Lsn, Relation, TableName};
 use crate::pgoutput::OldKind;
-use crate::pgoutput::{Cell, Lineage, TableFacts, decode, encode_delete, encode_insert, encode_truncate, encode_update};
+use crate::pgoutput::{
+    Cell, Lineage, TableFacts, decode, encode_delete, encode_insert, encode_truncate, encode_update,
+};
 use crate::sinks::standby::{Extras, IndexSpec, Observer, Store};
 use crate::tape::{Head, Kind};
 

@@ -118,7 +118,12 @@ fn describe(table: &Table) -> TableMeta {
     let relation = Relation::clone(&table.relation);
     let (columns, key) = table.layout.to_parts();
     TableMeta {
-        relation: text(&TableFacts { relation, primary_key: Vec::new(), indexes: Vec::new(), lineage: Lineage::default() }),
+        relation: text(&TableFacts {
+            relation,
+            primary_key: Vec::new(),
+            indexes: Vec::new(),
+            lineage: Lineage::default(),
+        }),
         facts: table.facts.as_deref().map_or_else(String::new, text),
         columns: columns.to_vec(),
         key,

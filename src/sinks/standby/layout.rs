@@ -145,8 +145,8 @@ fn key_columns(relation: &Relation, facts: Option<&TableFacts>) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pgoutput::Lineage;
     use crate::model::{Column, TableName};
+    use crate::pgoutput::Lineage;
 
     /// `a! b`: a is in the identity.
     fn relation(identity: Identity, columns: &str) -> Relation {

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::{Column, Identity, Lsn, Relation, TableName};
 use crate::pgoutput::{
-    Cell, Lineage, OldKind, TableFacts, decode, encode_delete, encode_insert, encode_relation, encode_truncate, encode_update,
+    Cell, Lineage, OldKind, TableFacts, decode, encode_delete, encode_insert, encode_relation, encode_truncate,
+    encode_update,
 };
 use crate::sinks::checkpoints;
 use crate::tape::{Head, Kind};

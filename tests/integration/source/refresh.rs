@@ -130,12 +130,16 @@ async fn tables_left_out_for_one_run_are_gone_and_come_back_whole() {
     let mut rig = Rig::new(&pg.url(), "narrow", "s.*");
     let tables = |list| pgtape::model::Pattern::parse_list(list).unwrap();
     let mut running = rig.stream().await;
-    running.reach(lsn(&pg.psql(&format!("INSERT INTO s.t VALUES (1); INSERT INTO s.u VALUES (1); {HERE}")).unwrap())).await;
+    running
+        .reach(lsn(&pg.psql(&format!("INSERT INTO s.t VALUES (1); INSERT INTO s.u VALUES (1); {HERE}")).unwrap()))
+        .await;
     running.stop().await;
     rig.settings.tables = tables("s.t");
     let mut running = rig.stream().await;
     refreshed(&rig, &mut running, &pg, 1).await;
-    running.reach(lsn(&pg.psql(&format!("INSERT INTO s.t VALUES (2); INSERT INTO s.u VALUES (2); {HERE}")).unwrap())).await;
+    running
+        .reach(lsn(&pg.psql(&format!("INSERT INTO s.t VALUES (2); INSERT INTO s.u VALUES (2); {HERE}")).unwrap()))
+        .await;
     let replay = rig.replay(&running.watermark);
     assert_eq!(replay.rows("s.t"), ["1", "2"]);
     assert_eq!(replay.rows("s.u"), [""; 0], "what is not captured is not kept");
