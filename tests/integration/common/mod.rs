@@ -2,7 +2,7 @@
 //!
 //! `PGTAPE_TEST_PG=local|container|URL` says where the shared server comes from. Tests that stop, crash or slow down a
 //! server start their own; so do tests that hold transactions open, because making a slot waits for every open
-//! transaction of the whole server.
+//! transaction of the whole server. `PGTAPE_TEST_BIN` names the folder of another version's programs for those servers.
 
 pub mod load;
 
@@ -12,7 +12,7 @@ pub mod pipeline;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use pgtape::sandbox::{Database, Options, Place, PrivatePostgres, Service, ServiceProcess, Shared};
+use pgtape::sandbox::{Binaries, Database, Options, Place, PrivatePostgres, Service, ServiceProcess, Shared};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -29,7 +29,8 @@ pub fn database() -> Database {
 
 /// A server of the test's own, with these settings.
 pub fn server(settings: &[(&str, &str)]) -> PrivatePostgres {
-    PrivatePostgres::start(Options { settings, ..Options::default() }).unwrap_or_else(|e| panic!("{e}"))
+    let binaries = std::env::var_os("PGTAPE_TEST_BIN").map(Binaries::at);
+    PrivatePostgres::start(Options { settings, binaries }).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// Everything that happens now and then happens all the time.
