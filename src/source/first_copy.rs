@@ -28,28 +28,28 @@ enum Outcome {
 }
 
 /// Makes the slot and copies every published table onto the tape as `epoch`. May be cancelled: the caller abandons the
-/// unit then, as after an error.
+/// unit then, as after an error. `ours` is the slot that a copy cut short left behind, and is kept true: no other is ever
+/// dropped.
 pub(super) async fn first_copy(
     prepared: &Prepared,
     appender: &mut Appender,
     epoch: u32,
-    drop_slot: Option<&str>,
+    ours: &mut Option<String>,
     status: &StatusHandle,
 ) -> Result<(), Error> {
     status.update(|s| s.state = State::Copying);
     appender.heartbeat.forget();
-    if let Some(left) = drop_slot {
-        let session = pg::connect(&prepared.settings.address, Purpose::Control).await.doing("connect")?;
-        if slot::drop_in(&session, left).await? {
-            tracing::warn!(slot = left, "a copy was cut short: its slot is dropped and the copy begins again");
-        }
-    }
     for _ in 0..VOID_COPIES_MAX {
-        match attempt(prepared, appender, epoch, status).await? {
+        if let Some(left) = ours {
+            if slot::drop(&prepared.settings.address, left).await? {
+                tracing::warn!(slot = left, "a copy was cut short: its slot is dropped and the copy begins again");
+            }
+            *ours = None;
+        }
+        match attempt(prepared, appender, epoch, ours, status).await? {
             Outcome::Done => return Ok(()),
             Outcome::Void => appender.abandon()?,
         }
-        slot::drop(&prepared.settings.address, &prepared.settings.slot).await?;
     }
     let what = format!("in {VOID_COPIES_MAX} copies a table was truncated or rewritten each time");
     Err(Refusal::new(Kind::Server, what, "start again when no TRUNCATE, VACUUM FULL or rewriting ALTER TABLE runs")
@@ -60,18 +60,27 @@ async fn attempt(
     prepared: &Prepared,
     appender: &mut Appender,
     epoch: u32,
+    ours: &mut Option<String>,
     status: &StatusHandle,
 ) -> Result<Outcome, Error> {
     let (settings, version) = (&prepared.settings, prepared.server.version_number);
     let names = prepared.published();
     let tables: Vec<String> = names.iter().map(ToString::to_string).collect();
-    appender.writer.intent(Intent { slot: settings.slot.clone(), epoch, tables: tables.clone() })?;
-    appender.sync()?;
+    intend(appender, &settings.slot, epoch, &tables)?;
     fail::fail_point!("source::before-slot");
     let session = pg::connect(&settings.address, Purpose::Control).await.doing("connect")?;
     let guard = Guard::note(&session, version, &settings.publication, &names).await?;
     let mut wire = server::connect_wire(&settings.address, &server::asking()).await?;
-    let created = name_blockers(&session, slot::create(&mut wire, version, &settings.slot, false)).await?;
+    *ours = Some(settings.slot.clone());
+    let created = match name_blockers(&session, slot::create(&mut wire, version, &settings.slot, false)).await {
+        // There is one, or there can be none: ours it is not, and the next start must not think so.
+        Err(error @ Error::Refused(_)) => {
+            *ours = None;
+            intend(appender, "", epoch, &tables)?;
+            return Err(error);
+        }
+        made => made?,
+    };
     fail::fail_point!("source::after-slot");
     let scene = copy::look(settings, version, &created.snapshot, &names).await?;
     appender.writer.begin(tape::Begin {
@@ -107,6 +116,12 @@ async fn attempt(
     appender.sync()?;
     tracing::info!(rows, tables = scene.tables.len(), position = %created.point, epoch, "first copy is on the tape");
     Ok(Outcome::Done)
+}
+
+/// Says on the tape, durably, that a copy is due and which slot is its own.
+fn intend(appender: &mut Appender, slot: &str, epoch: u32, tables: &[String]) -> Result<(), Error> {
+    appender.writer.intent(Intent { slot: slot.to_owned(), epoch, tables: tables.to_vec() })?;
+    appender.sync().map(|_durable| ())
 }
 
 fn void(why: &str) -> Outcome {

@@ -20,7 +20,7 @@ pub struct TapeState {
     pub epoch: u32,
     /// Where it came from; `None` for a tape just made.
     pub origin: Option<Origin>,
-    /// A copy was begun and not ended, with a slot of this name.
+    /// A copy was begun and not ended, with a slot of this name; empty when it had got none.
     pub copy_pending: Option<String>,
     /// The newest heartbeat seen on it.
     pub heartbeat: Option<Lsn>,
@@ -49,7 +49,12 @@ pub fn plan(server: &Server, slot: Option<&Slot>, slot_name: &str, tape: &TapeSt
         same_server(server, origin, tape)?;
     }
     if let Some(left) = &tape.copy_pending {
-        return Ok(Plan::FirstCopy { epoch: tape.epoch + 1, drop_slot: Some(left.clone()) });
+        let drop_slot = Some(left.clone()).filter(|left| !left.is_empty());
+        if drop_slot.is_none() && slot.is_some() {
+            let what = format!("slot {slot_name} exists and is not this tape's");
+            return Err(Refusal::new(Kind::Slot, what, "name another --slot, or drop that one: pgtape slot drop"));
+        }
+        return Ok(Plan::FirstCopy { epoch: tape.epoch + 1, drop_slot });
     }
     let Some(slot) = slot else {
         return if tape.epoch == 0 {
@@ -225,6 +230,9 @@ mod tests {
         assert_eq!(plan(&server(), Some(&slot()), "pgtape", &tape()), Ok(Plan::Resume { from: Lsn(500) }));
         let cut = TapeState { copy_pending: Some("pgtape".into()), ..tape() };
         assert_eq!(plan(&server(), Some(&slot()), "pgtape", &cut), Ok(copy(2, Some("pgtape"))));
+        let slotless = TapeState { copy_pending: Some(String::new()), ..tape() };
+        assert_eq!(plan(&server(), None, "pgtape", &slotless), Ok(copy(2, None)));
+        refused(&server(), Some(&slot()), &slotless, Kind::Slot, "not this tape's");
         let behind = Slot { confirmed: Lsn(10), ..slot() };
         assert_eq!(plan(&server(), Some(&behind), "pgtape", &tape()), Ok(Plan::Resume { from: Lsn(500) }));
     }

@@ -133,10 +133,9 @@ impl Supervisor {
     }
 
     async fn supervise(mut self, plan: Plan) -> Result<(), Error> {
-        if let Plan::FirstCopy { epoch, mut drop_slot } = plan {
+        if let Plan::FirstCopy { epoch, drop_slot: mut ours } = plan {
             loop {
-                let (prepared, left) = (&self.prepared, drop_slot.as_deref());
-                let copy = first_copy(prepared, &mut self.appender, epoch, left, &self.status);
+                let copy = first_copy(&self.prepared, &mut self.appender, epoch, &mut ours, &self.status);
                 match self.cancel.run_until_cancelled(copy).await {
                     Some(Ok(())) => break,
                     Some(Err(error)) => {
@@ -145,7 +144,6 @@ impl Supervisor {
                     }
                     None => return self.appender.abandon(),
                 }
-                drop_slot = Some(self.prepared.settings.slot.clone());
             }
         }
         let begun = Instant::now();

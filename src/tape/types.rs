@@ -85,7 +85,7 @@ pub struct Head {
 /// Written before a slot is created for a first copy, so that a copy cut short is known as ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intent {
-    /// The slot about to be created.
+    /// The slot about to be created; empty once it is known that none was.
     pub slot: String,
     /// The epoch that the copy will start; higher than the tape's.
     pub epoch: u32,

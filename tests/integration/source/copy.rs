@@ -158,3 +158,22 @@ async fn a_reset_starts_a_new_epoch_that_replaces() {
     assert_eq!(replay.units.iter().map(|u| u.epoch).max(), Some(2));
     running.stop().await;
 }
+
+/// Two that start at once both see no slot; only one gets it, and the other must never drop it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_made_by_another_at_the_last_moment_is_left_alone() {
+    let pg = server(&[]);
+    pg.psql("CREATE SCHEMA s; CREATE TABLE s.t (id int PRIMARY KEY); INSERT INTO s.t VALUES (1)").unwrap();
+    let rig = Rig::new(&pg.url(), "contested", "s.*");
+    let make = || drop(pg.psql("SELECT pg_create_logical_replication_slot('contested', 'pgoutput')").unwrap());
+    let running = rig.start_after(make).await.unwrap();
+    let refusal = running.ended().await.expect_err("it is another's").into_refusal();
+    assert!(refusal.what.contains("already exists"), "{refusal:?}");
+    let Err(refusal) = rig.start().await else { panic!("it is still another's") };
+    assert!(refusal.what.contains("not this tape's"), "{refusal:?}");
+    pg.psql("SELECT pg_drop_replication_slot('contested')").unwrap();
+    let mut running = rig.stream().await;
+    running.reach(lsn(&pg.psql(&format!("INSERT INTO s.t VALUES (2); {HERE}")).unwrap())).await;
+    assert_eq!(rig.replay(&running.watermark).rows("s.t"), ["1", "2"]);
+    running.stop().await;
+}

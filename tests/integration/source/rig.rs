@@ -42,12 +42,18 @@ impl Rig {
 
     /// Prepares, opens the tape, plans, and runs.
     pub async fn start(&self) -> Result<Running, Refusal> {
+        self.start_after(|| ()).await
+    }
+
+    /// [`Rig::start`]; `between` happens when all has been looked at and nothing been made.
+    pub async fn start_after(&self, between: impl FnOnce()) -> Result<Running, Refusal> {
         let prepared = prepare(&self.settings).await.map_err(Error::into_refusal)?;
         let options = Options { segment_bytes: 1 << 20, ..Options::default() };
         let proof = Proof { confirmed: prepared.confirmed(), cursors: Vec::new() };
         let (writer, recovered) = Writer::open(&self.tape_dir(), options, prepared.origin(), &proof)
             .map_err(pgtape::tape::Error::into_refusal)?;
         let plan = prepared.plan(&recovered)?;
+        between();
         prepared.align().await.map_err(Error::into_refusal)?;
         let (watermark, status, cancel) = (writer.watermark(), StatusHandle::default(), CancellationToken::new());
         let source = Source {
