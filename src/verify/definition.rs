@@ -3,8 +3,9 @@
 use tokio_postgres::types::Type;
 
 use super::Void;
+use super::report::RollupReport;
 use crate::model::TableName;
-use crate::pg::{self, Session};
+use crate::pg::{self, Session, SqlState};
 
 /// A roll-up and the SELECT that says what its target must hold. The columns of the SELECT are those of the target.
 #[derive(Debug, Clone)]
@@ -28,15 +29,28 @@ pub(super) struct Prepared {
     pub select_target: String,
 }
 
-pub(super) async fn prepare(session: &Session, definitions: &[Definition]) -> Result<Vec<Prepared>, Void> {
-    let mut prepared = Vec::new();
+/// The definitions that can be run now, and a report of each that cannot: it reads a table or a column that is gone.
+pub(super) async fn prepare(
+    session: &Session,
+    definitions: &[Definition],
+) -> Result<(Vec<Prepared>, Vec<RollupReport>), Void> {
+    let (mut prepared, mut void) = (Vec::new(), Vec::new());
     for definition in definitions {
-        prepared.push(one(session, definition).await?);
+        match one(session, definition).await {
+            Ok(one) => prepared.push(one),
+            Err(error) if error.is(&SqlState::UNDEFINED_TABLE) || error.is(&SqlState::UNDEFINED_COLUMN) => {
+                void.push(RollupReport::not_compared(
+                    &definition.name,
+                    format!("the definition cannot be run: {error}"),
+                ));
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
-    Ok(prepared)
+    Ok((prepared, void))
 }
 
-async fn one(session: &Session, definition: &Definition) -> Result<Prepared, Void> {
+async fn one(session: &Session, definition: &Definition) -> Result<Prepared, pg::Error> {
     let select = definition.select.trim().trim_end_matches(';');
     // A line break ends a comment on the last line.
     let inner = format!("({select}\n) AS definition");

@@ -123,7 +123,7 @@ impl Verifier {
 
     async fn attempt(&self) -> Result<Report, Void> {
         let session = pg::connect(&self.address, Purpose::Verify).await?;
-        let definitions = definition::prepare(&session, &self.definitions).await?;
+        let (definitions, void) = definition::prepare(&session, &self.definitions).await?;
         let hold = self.control.hold(LEASE).await?;
         let frozen = self.freeze(&session, hold.id, &definitions).await;
         // The lease may have ended by itself meanwhile: then there is nothing to release.
@@ -141,6 +141,7 @@ impl Verifier {
             let quarantined = (self.quarantined)(&definition.name);
             report.rollups.push(rollups::compare(&frozen.snapshot, definition, held, quarantined).await?);
         }
+        report.rollups.extend(void);
         Ok(report.concluded())
     }
 

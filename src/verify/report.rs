@@ -72,6 +72,30 @@ pub struct RollupReport {
     pub note: Option<String>,
 }
 
+impl TableReport {
+    /// A table that Postgres no longer has as the standby holds it, and why.
+    pub(super) fn not_compared(table: TableName, rows_standby: u64, why: &str) -> Self {
+        Self {
+            table,
+            rows_postgres: 0,
+            rows_standby,
+            equal: false,
+            digest_postgres: String::new(),
+            digest_standby: String::new(),
+            differences: Vec::new(),
+            note: Some(why.to_owned()),
+        }
+    }
+}
+
+impl RollupReport {
+    /// A roll-up whose definition cannot be run, and why.
+    pub(super) fn not_compared(name: &str, why: String) -> Self {
+        let (rollup, note) = (name.to_owned(), Some(why));
+        Self { rollup, groups: 0, equal: false, quarantined: 0, differences: Vec::new(), note }
+    }
+}
+
 /// Everything, at one position.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {

@@ -17,7 +17,7 @@ pub(super) async fn of_postgres(
 ) -> Result<(), Void> {
     let relation = table.relation();
     let columns: Vec<String> = relation.columns.iter().map(|c| pg::identifier(&c.name)).collect();
-    let only = if is_partitioned(snapshot, table).await? { "" } else { "ONLY " };
+    let only = if of_catalog(snapshot, table).await?.is_partitioned { "" } else { "ONLY " };
     let sql = format!("COPY (SELECT {} FROM {only}{}) TO STDOUT", columns.join(", "), pg::table(&relation.table));
     let stream = snapshot.session.copy_out(&sql).await.map_err(pg::Error::from).map_err(shape_changed)?;
     let mut stream = std::pin::pin!(stream);
@@ -48,11 +48,28 @@ fn cells(message: &[u8]) -> Result<Vec<Option<&[u8]>>, Void> {
     Ok(new.cells().map(cell).collect())
 }
 
-async fn is_partitioned(snapshot: &Snapshot, table: &Table) -> Result<bool, Void> {
-    let sql = "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-               WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind = 'p')";
+/// What the snapshot's catalog says of a table of the standby.
+#[derive(Default)]
+pub(super) struct Found {
+    pub exists: bool,
+    pub is_partitioned: bool,
+    /// Whether it has every column that the standby holds.
+    pub has_columns: bool,
+}
+
+pub(super) async fn of_catalog(snapshot: &Snapshot, table: &Table) -> Result<Found, Void> {
+    let sql = "SELECT c.relkind = 'p', $3::text[] <@ ARRAY(SELECT attname::text FROM pg_attribute \
+                       WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) \
+               FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+               WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')";
     let name = table.name();
-    Ok(snapshot.session.query_one(sql, &[&&*name.schema, &&*name.name]).await?.get(0))
+    let columns: Vec<&str> = table.relation().columns.iter().map(|c| &*c.name).collect();
+    let row = snapshot.session.query_opt(sql, &[&&*name.schema, &&*name.name, &columns]).await?;
+    Ok(row.map_or_else(Found::default, |row| Found {
+        exists: true,
+        is_partitioned: row.get(0),
+        has_columns: row.get(1),
+    }))
 }
 
 /// The table lost a column, or its name, since the snapshot: begin again.

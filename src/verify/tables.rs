@@ -11,6 +11,10 @@ use crate::sinks::standby::Table;
 
 /// Counts and digests; where they differ, a second look finds the first rows that do.
 pub(super) async fn compare(snapshot: &Snapshot, table: &Table) -> Result<TableReport, Void> {
+    let found = rows::of_catalog(snapshot, table).await?;
+    if let Some(why) = not_comparable(&found) {
+        return Ok(TableReport::not_compared(table.name().clone(), table.len(), why));
+    }
     let mut postgres = Digest::default();
     rows::of_postgres(snapshot, table, |cells| postgres.add(row_hash(cells))).await?;
     let mut standby = Digest::default();
@@ -30,6 +34,15 @@ pub(super) async fn compare(snapshot: &Snapshot, table: &Table) -> Result<TableR
         differences,
         note: if equal { None } else { note(table) },
     })
+}
+
+/// Why there is nothing in Postgres to hold the table against; pgtape looks at the catalog every few seconds only.
+fn not_comparable(found: &rows::Found) -> Option<&'static str> {
+    match (found.exists, found.has_columns) {
+        (false, _) => Some("the table is gone from Postgres: it was dropped or renamed, and pgtape has not looked yet"),
+        (true, false) => Some("columns are gone from the table in Postgres, and pgtape has not copied it again yet"),
+        (true, true) => None,
+    }
 }
 
 fn note(table: &Table) -> Option<String> {

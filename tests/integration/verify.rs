@@ -76,3 +76,25 @@ fn a_wrong_cell_of_a_roll_up_is_found_and_named() {
     let rollup = report["rollups"].as_array().unwrap().iter().find(|r| r["rollup"] == "aether.pnl_daily").unwrap();
     assert_eq!(rollup["groups"], 1);
 }
+
+#[test]
+fn a_dropped_table_is_named_and_the_rest_is_compared() {
+    let directory = tempfile::tempdir().unwrap();
+    let (server, service) = scene(&directory);
+    // Whether verify or pgtape's own look at the catalog comes first is chance: a table that was seen to be gone is no
+    // longer compared.
+    let named = ["worker.audit_log", "worker.state_snapshots", "aether.pool_registry"].into_iter().any(|table| {
+        server.psql(&format!("DROP TABLE {table}")).unwrap();
+        let finished = service.service().finish(&["verify", "--json"]).unwrap();
+        let report = finished.json();
+        let tables = report["tables"].as_array().unwrap_or_else(|| panic!("{finished:?}"));
+        assert!(tables.len() > 10, "the rest is compared: {report}");
+        let unequal: Vec<&Value> = tables.iter().filter(|found| found["equal"] == false).collect();
+        let Some(found) = unequal.first() else { return false };
+        assert_eq!((finished.code, &report["ok"], unequal.len()), (Some(1), &json!(false), 1), "{report}");
+        assert_eq!(found["table"], table);
+        assert!(found["note"].as_str().unwrap().contains("gone from Postgres"), "{found}");
+        true
+    });
+    assert!(named);
+}
