@@ -34,7 +34,9 @@ const SINK_LAG_BYTES: Name =
     Name("pgtape_sink_lag_bytes", "Between the sink's position and the tape's durable end, in bytes");
 const SINK_LAG_SECONDS: Name =
     Name("pgtape_sink_lag_seconds", "Age of the oldest transaction that has had no effect in the sink");
-const QUARANTINED: Name = Name("pgtape_quarantined_total", "Rows that the sink could not use");
+const QUARANTINED: Name =
+    Name("pgtape_quarantined_total", "Rows that the sink could not use, since the data directory began");
+const QUARANTINED_ROWS: Name = Name("pgtape_quarantined_rows", "Rows that are in quarantine now");
 const ROWS: Name = Name("pgtape_rows_total", "Rows applied by the standby since the start");
 const TABLE_ROWS: Name = Name("pgtape_table_rows", "Rows that the standby holds");
 const ALARM: Name = Name("pgtape_alarm", "1 for each alarm that stands");
@@ -154,15 +156,18 @@ impl Page {
         let bytes = IntGaugeVec::new(Opts::new(SINK_LAG_BYTES.0, SINK_LAG_BYTES.1), &["sink"]).expect("constants");
         let seconds = GaugeVec::new(Opts::new(SINK_LAG_SECONDS.0, SINK_LAG_SECONDS.1), &["sink"]).expect("constants");
         let quarantined = IntCounterVec::new(Opts::new(QUARANTINED.0, QUARANTINED.1), &["sink"]).expect("constants");
+        let rows = IntGaugeVec::new(Opts::new(QUARANTINED_ROWS.0, QUARANTINED_ROWS.1), &["sink"]).expect("constants");
         for sink in &status.sinks {
             let label = [sink.sink.as_str()];
             bytes.with_label_values(&label).set(signed(sink.lag_bytes));
             seconds.with_label_values(&label).set(Duration::from_millis(sink.lag_ms).as_secs_f64());
-            quarantined.with_label_values(&label).inc_by(sink.quarantined);
+            quarantined.with_label_values(&label).inc_by(sink.quarantined_total);
+            rows.with_label_values(&label).set(signed(sink.quarantined));
         }
         self.add(bytes);
         self.add(seconds);
         self.add(quarantined);
+        self.add(rows);
     }
 
     fn tables(&self, status: &Status) {

@@ -111,8 +111,10 @@ pub struct SinkStatus {
     pub lag_ms: u64,
     /// starting, catching_up, following, held, retrying or stopped.
     pub state: &'static str,
-    /// Rows that it could not use.
+    /// Rows that it cannot use, on the list now.
     pub quarantined: u64,
+    /// Rows that it ever could not use, since the data directory began.
+    pub quarantined_total: u64,
     /// What it last failed with.
     pub last_error: Option<String>,
 }

@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 pub(super) enum Verb {
     /// Say what is in quarantine, and why
     List {
-        /// Only this sink: a roll-up's name, or books
+        /// Only this sink, as status names it: standby (its books), or a roll-up's name
         #[arg(long)]
         sink: Option<String>,
     },

@@ -150,6 +150,7 @@ impl Memory {
             lag_ms: u64::try_from(lag_us / 1_000).unwrap_or(0),
             state: sink.state.as_str(),
             quarantined: sink.quarantined,
+            quarantined_total: sink.quarantined_total,
             last_error: sink.error.clone(),
         }
     }
@@ -317,6 +318,7 @@ mod tests {
                 committed: None,
                 generation: None,
                 quarantined: 0,
+                quarantined_total: 0,
                 error: None,
             });
             assert_eq!(assembler.status(&parts, now_us).sinks[0].lag_ms, want_ms);

@@ -121,7 +121,7 @@ pub fn start(
     let mut extras = settings.extras;
     extras.indexes.extend(settings.rollups.iter().flat_map(|rollup| indexes_of(&**rollup)));
     extras.indexes.dedup();
-    let sinks = settings.rollups.iter().map(|rollup| rollup.name().to_owned()).chain([quarantine::BOOKS.to_owned()]);
+    let sinks = settings.rollups.iter().map(|rollup| rollup.name().to_owned()).chain([quarantine::STANDBY.to_owned()]);
     let quarantines = Quarantines::open(quarantine_dir(&settings.data_dir), sinks)?;
     let (publisher, reader) = Publisher::new();
     let (sender, commands) = mpsc::channel(COMMANDS_MAX);
@@ -181,6 +181,7 @@ impl Handles {
     #[must_use]
     pub fn status(&self) -> Vec<SinkStatus> {
         let view = self.standby.view();
+        let books = self.quarantines.count(quarantine::STANDBY);
         let standby = SinkStatus {
             sink: "standby".into(),
             state: self.state.get(),
@@ -189,7 +190,8 @@ impl Handles {
             commit_time_us: view.commit_time_us,
             committed: None,
             generation: None,
-            quarantined: self.quarantines.count(quarantine::BOOKS),
+            quarantined: books.listed,
+            quarantined_total: books.total,
             error: None,
         };
         let mailboxes = self.mailboxes.lock().expect("nobody panics while holding it").clone();
@@ -202,8 +204,10 @@ impl Handles {
                 (State::Following, State::Starting | State::CatchingUp | State::Held) => standby.state,
                 (own, _) => own,
             };
+            let quarantined = self.quarantines.count(&name);
             SinkStatus {
-                quarantined: self.quarantines.count(&name),
+                quarantined: quarantined.listed,
+                quarantined_total: quarantined.total,
                 sink: name,
                 state,
                 position,
@@ -218,9 +222,9 @@ impl Handles {
         [standby].into_iter().chain(rollups).collect()
     }
 
-    /// Rows that `sink` cannot use.
+    /// Rows that `sink` cannot use now.
     #[must_use]
     pub fn quarantined(&self, sink: &str) -> u64 {
-        self.quarantines.count(sink)
+        self.quarantines.count(sink).listed
     }
 }

@@ -17,7 +17,7 @@ use super::standby::Note;
 use crate::model::Position;
 
 /// Rows the standby's books cannot use are listed under this sink.
-pub const BOOKS: &str = "books";
+pub const STANDBY: &str = "standby";
 
 /// Names an entry: sixteen hex digits, a function of table and key.
 pub type EntryId = String;
@@ -52,8 +52,19 @@ enum Line {
 pub struct Quarantine {
     file: File,
     read_to: u64,
+    /// Lines read that say `added`: they are never taken back.
+    added: u64,
     /// Hash of the content of each entry, and whether it is still listed.
     entries: HashMap<EntryId, (u64, bool)>,
+}
+
+/// How many rows a sink could not use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count {
+    /// On the list now.
+    pub listed: u64,
+    /// Ever, since the data directory began: those mended or discarded are in it. Never falls.
+    pub total: u64,
 }
 
 /// The file of a sink.
@@ -77,7 +88,7 @@ impl Quarantine {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let path = path(dir, sink);
         let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&path)?;
-        let mut quarantine = Self { file, read_to: 0, entries: HashMap::new() };
+        let mut quarantine = Self { file, read_to: 0, added: 0, entries: HashMap::new() };
         quarantine.refresh()?;
         if quarantine.file.metadata()?.len() > quarantine.read_to {
             quarantine.file.set_len(quarantine.read_to)?; // A line that was cut short.
@@ -97,7 +108,10 @@ impl Quarantine {
         let mut line = String::new();
         while reader.read_line(&mut line)? > 0 && line.ends_with('\n') {
             match parse(&line)? {
-                Line::Added(entry) => drop(self.entries.insert(entry.id.clone(), (content(&entry), true))),
+                Line::Added(entry) => {
+                    self.added += 1;
+                    self.entries.insert(entry.id.clone(), (content(&entry), true));
+                }
                 Line::Cleared { id } => drop(self.entries.remove(&id)),
                 Line::Discarded { id } => {
                     self.entries.entry(id).and_modify(|(_, listed)| *listed = false);
@@ -141,12 +155,13 @@ impl Quarantine {
         Ok(())
     }
 
-    /// Number of rows listed.
-    pub fn count(&mut self) -> u64 {
+    /// Rows listed, and rows that ever were.
+    pub fn count(&mut self) -> Count {
         if let Err(error) = self.refresh() {
             tracing::warn!(%error, "read a quarantine file");
         }
-        self.entries.values().filter(|(_, listed)| *listed).count() as u64
+        let listed = self.entries.values().filter(|(_, listed)| *listed).count() as u64;
+        Count { listed, total: self.added }
     }
 }
 
@@ -216,6 +231,10 @@ mod tests {
         Note { table: TableName::new("s", "t"), key: vec![Some(key.to_owned())], row, why }
     }
 
+    fn count(listed: u64, total: u64) -> Count {
+        Count { listed, total }
+    }
+
     fn keys(dir: &Path) -> Vec<String> {
         list(dir, "r").unwrap().into_iter().map(|e| e.key[0].clone().unwrap()).collect()
     }
@@ -227,13 +246,13 @@ mod tests {
         let mut quarantine = Quarantine::open(dir.path(), "r").unwrap();
         quarantine.note(&[note("a", Some("amount is NaN")), note("b", Some("amount is NaN"))], at).unwrap();
         quarantine.note(&[note("a", None), note("never there", None)], at).unwrap();
-        assert_eq!((keys(dir.path()), quarantine.count()), (vec!["b".to_owned()], 1));
+        assert_eq!((keys(dir.path()), quarantine.count()), (vec!["b".to_owned()], count(1, 2)));
         drop(quarantine);
         let file = path(dir.path(), "r");
         std::fs::OpenOptions::new().append(true).open(&file).unwrap().write_all(b"{\"event\":\"cl").unwrap();
         let mut quarantine = Quarantine::open(dir.path(), "r").unwrap();
         quarantine.note(&[note("c", Some("amount is NaN"))], at).unwrap();
-        assert_eq!(keys(dir.path()), ["b", "c"]);
+        assert_eq!((keys(dir.path()), quarantine.count()), (vec!["b".to_owned(), "c".to_owned()], count(2, 3)));
     }
 
     #[test]
@@ -245,11 +264,11 @@ mod tests {
         let id = list(dir.path(), "r").unwrap()[0].id.clone();
         assert!(discard(dir.path(), "r", &id).unwrap());
         assert!(!discard(dir.path(), "r", &id).unwrap());
-        assert_eq!(quarantine.count(), 0);
+        assert_eq!(quarantine.count(), count(0, 1), "what is discarded was quarantined all the same");
         quarantine.note(&[note("a", Some("amount is NaN"))], at).unwrap();
-        assert_eq!(quarantine.count(), 0, "a replay does not bring it back");
+        assert_eq!(quarantine.count(), count(0, 1), "a replay does not bring it back");
         quarantine.note(&[note("a", Some("amount is infinite"))], at).unwrap();
-        assert_eq!(quarantine.count(), 1);
+        assert_eq!(quarantine.count(), count(1, 2));
     }
 
     #[test]

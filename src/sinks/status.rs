@@ -75,6 +75,8 @@ pub struct SinkStatus {
     pub generation: Option<i64>,
     /// Rows that this sink cannot use.
     pub quarantined: u64,
+    /// Rows that it ever could not use, since the data directory began; never falls.
+    pub quarantined_total: u64,
     /// What is wrong, if something is.
     pub error: Option<String>,
 }

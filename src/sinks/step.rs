@@ -119,7 +119,7 @@ impl Sink for Step {
         }
         self.messages = 0;
         let (_, position) = self.store.position();
-        self.quarantines.note(quarantine::BOOKS, &self.store.take_notes(), position)?;
+        self.quarantines.note(quarantine::STANDBY, &self.store.take_notes(), position)?;
         let (point, activity) = (self.point(), std::mem::take(&mut self.activity));
         self.checkpointer.changed(activity);
         for kept in &mut self.rollups.0 {
@@ -205,10 +205,10 @@ impl Quarantines {
         quarantine.note(notes, position).map_err(Error::io("write the quarantine in", &self.dir))
     }
 
-    /// Rows that `sink` cannot use.
+    /// Rows that `sink` cannot use, and how many there ever were.
     #[must_use]
-    pub fn count(&self, sink: &str) -> u64 {
+    pub fn count(&self, sink: &str) -> quarantine::Count {
         let mut all = self.all.lock().expect("nobody panics while holding it");
-        all.get_mut(sink).map_or(0, Quarantine::count)
+        all.get_mut(sink).map_or_else(quarantine::Count::default, Quarantine::count)
     }
 }

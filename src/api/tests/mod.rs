@@ -252,6 +252,7 @@ fn status() -> Status {
             lag_ms: 0,
             state: "following",
             quarantined: 0,
+            quarantined_total: 0,
             last_error: None,
         }],
         tables: vec![TableStatus {
