@@ -33,8 +33,8 @@ crash:  ## The long crash suite: make crash SEED=7 MINUTES=60
 migrate:  ## Apply the schemas to the database of PGTAPE_URL or DATABASE_URL
 	cargo run --locked --release -- migrate up
 
-migrate-down:  ## Take them back
-	cargo run --locked --release -- migrate down
+migrate-down:  ## Take them back, with their rows: says what is lost and asks (YES=1 does not ask)
+	cargo run --locked --release -- migrate down $(if $(YES),--yes)
 
 install:  ## Build and copy the program to PREFIX/bin (default /usr/local)
 	cargo build --locked --release

@@ -20,12 +20,14 @@ mod uninstall;
 mod verify;
 mod version;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::config::{Config, Environment, Overrides};
+use crate::config::{self, Config, Environment, Overrides};
 use crate::refusal::{Kind, Refusal};
 use crate::sandbox::failpoints;
 use output::Output;
@@ -52,7 +54,8 @@ enum Verb {
     /// Run the service: slot to tape, tape to sinks, HTTP
     Run(run::Args),
     /// Create or remove pgtape's and the engines' tables, publication and roles
-    Migrate(migrate::Args),
+    #[command(subcommand)]
+    Migrate(migrate::Verb),
     /// Check server, tables and data directory; say the SQL that mends each finding
     Doctor,
     /// Say how the running service is
@@ -88,9 +91,12 @@ struct Context {
 /// Runs the program; the exit code is one of `refusal::Kind`, or 0.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let arguments = config::arguments();
+    // A command line that cannot be parsed may still say in which form it wants to be told so.
+    let json = arguments.iter().any(|argument| argument == "--json");
+    let cli = match parse(arguments) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&error, Output::new(json)),
     };
     let out = Output::new(cli.json);
     match execute(cli, out) {
@@ -99,6 +105,29 @@ pub fn main() -> ExitCode {
             out.refusal(&refusal);
             ExitCode::from(refusal.kind.exit_code())
         }
+    }
+}
+
+fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let mut command = Cli::command();
+    let mut matches = command.try_get_matches_from_mut(arguments)?;
+    refuse_empty(&command, &matches)?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// An option given with nothing (`--tables "$UNSET"`) is a mistake, not a wish for the default. In the environment an
+/// empty variable is one that is not set.
+fn refuse_empty(command: &clap::Command, matches: &ArgMatches) -> Result<(), clap::Error> {
+    for argument in command.get_arguments() {
+        let id = argument.get_id().as_str();
+        let typed = matches.value_source(id) == Some(ValueSource::CommandLine);
+        if typed && matches.get_raw(id).into_iter().flatten().any(|value| value.is_empty()) {
+            return Err(clap::Error::raw(clap::error::ErrorKind::InvalidValue, format!("{argument} is empty")));
+        }
+    }
+    match matches.subcommand() {
+        Some((name, below)) => refuse_empty(command.find_subcommand(name).expect("it was parsed"), below),
+        None => Ok(()),
     }
 }
 
@@ -132,7 +161,7 @@ fn execute(mut cli: Cli, out: Output) -> Result<(), Refusal> {
 async fn dispatch(verb: Verb, context: &Context) -> Result<(), Refusal> {
     match verb {
         Verb::Run(_) => run::run(context).await,
-        Verb::Migrate(args) => migrate::run(args, context).await,
+        Verb::Migrate(verb) => migrate::run(verb, context).await,
         Verb::Doctor => doctor::run(context).await,
         Verb::Status => status::run(context).await,
         Verb::Verify(args) => verify::run(args, context).await,
@@ -147,19 +176,24 @@ async fn dispatch(verb: Verb, context: &Context) -> Result<(), Refusal> {
 }
 
 /// Help and version go to stdout; everything else is one line on stderr.
-fn usage(error: &clap::Error) -> ExitCode {
+fn usage(error: &clap::Error, out: Output) -> ExitCode {
     if !error.use_stderr() {
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
-    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && !out.is_json() {
         let _ = error.print();
         return ExitCode::from(Kind::Usage.exit_code());
     }
-    let text = error.render().to_string();
-    let first: Vec<&str> = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
-    let what = first.join(" ").trim_start_matches("error: ").to_owned();
-    Output::new(false).refusal(&Refusal::new(Kind::Usage, what, "pgtape --help lists what there is"));
+    let what = match error.kind() {
+        clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing".to_owned(),
+        _ => {
+            let text = error.render().to_string();
+            let first: Vec<&str> = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
+            first.join(" ").trim_start_matches("error: ").to_owned()
+        }
+    };
+    out.refusal(&Refusal::new(Kind::Usage, what, "pgtape --help lists what there is"));
     ExitCode::from(Kind::Usage.exit_code())
 }
 
@@ -174,7 +208,6 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> +
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_tree_of_commands_is_sound() {

@@ -1,10 +1,14 @@
 //! Where words go: results to stdout, everything else to stderr.
 
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
-use crate::refusal::{Kind, Refusal};
+use crate::refusal::Refusal;
+
+/// Whether the one object of `--json` stands on stdout: a fact of the process, as stdout is.
+static RESULT_GIVEN: AtomicBool = AtomicBool::new(false);
 
 /// The two streams, and whether the result is to be JSON.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +29,10 @@ impl Output {
     pub(super) fn result(self, object: &impl Serialize, text: impl FnOnce() -> String) {
         if self.json {
             match serde_json::to_string(object) {
-                Ok(line) => drop(self.print(&line)),
+                Ok(line) => {
+                    RESULT_GIVEN.store(true, Ordering::Relaxed);
+                    self.print(&line);
+                }
                 Err(error) => self.aside(&format!("the result cannot be written as JSON: {error}")),
             }
         } else {
@@ -43,14 +50,14 @@ impl Output {
         let _ = writeln!(std::io::stderr().lock(), "{line}");
     }
 
-    /// The last words of a command that failed: one line on stderr, and the same as an object with `--json`. A finding
-    /// has given its result already.
+    /// The last words of a command that failed: one line on stderr, and with `--json` the same as an object, unless the
+    /// command has given its result already, as one that found something does.
     pub(super) fn refusal(self, refusal: &Refusal) {
         let line: Vec<&str> = refusal.what.lines().chain(refusal.hint.lines()).map(str::trim).collect();
         let (what, hint) = line.split_at(refusal.what.lines().count());
         let separator = if hint.is_empty() { "" } else { "; " };
         self.aside(&format!("pgtape: {}{separator}{}", what.join(" "), hint.join(" ")));
-        if self.json && refusal.kind != Kind::Finding {
+        if self.json && !RESULT_GIVEN.swap(true, Ordering::Relaxed) {
             let error = serde_json::json!({
                 "error": {"code": refusal.kind.code(), "message": refusal.what, "hint": refusal.hint, "position": null}
             });

@@ -13,5 +13,9 @@ pub(super) struct Args {
 pub(super) async fn run(context: &Context) -> Result<(), Refusal> {
     context.config.address()?;
     context.config.tables()?;
-    crate::run::run(context.config.clone(), super::version::text()).await
+    let stopped = crate::run::run(context.config.clone(), super::version::text()).await?;
+    if context.out.is_json() {
+        context.out.result(&stopped, String::new);
+    }
+    Ok(())
 }

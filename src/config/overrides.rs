@@ -73,6 +73,12 @@ impl Environment {
     }
 }
 
+/// The command line of this process, the program's name first.
+#[must_use]
+pub fn arguments() -> Vec<std::ffi::OsString> {
+    std::env::args_os().collect()
+}
+
 /// Where this program is on disk.
 pub fn this_program() -> Result<PathBuf, Refusal> {
     std::env::current_exe().map_err(|e| {

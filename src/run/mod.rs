@@ -31,19 +31,22 @@ use crate::refusal::{Kind, Refusal};
 use crate::sinks::cursor::Identity;
 use crate::sinks::rollup::{Replaced, RollUp};
 use crate::sinks::{self, Handles};
-use crate::tape::Pins;
+use crate::tape::{self, Pins};
 use crate::verify;
 
 use assemble::Assembler;
 use ingest::Ingest;
 use status::Scene;
 
+pub use say::Stopped;
 pub use settings::definitions;
 
-/// Runs the service until a signal, or until a part of it cannot go on.
-pub async fn run(config: Config, version: &str) -> Result<(), Refusal> {
+/// Runs the service until a signal, or until a part of it cannot go on. Returns what it leaves behind.
+pub async fn run(config: Config, version: &str) -> Result<Stopped, Refusal> {
     let stop = signals::stop_on_signal()?;
     data_dir::make(&config.data_dir)?;
+    // Before the address, which the other service has too: what is in the way is the data directory.
+    tape::refuse_if_locked(&config.tape.dir).map_err(tape::Error::into_refusal)?;
     let bound = api::bind(config.http.listen, &config.data_dir).await?;
     let service = Service::start(config, version, &stop).await?;
     bound.note()?;
@@ -55,12 +58,13 @@ pub async fn run(config: Config, version: &str) -> Result<(), Refusal> {
     let saying = tokio::spawn(say::when_ready(service.scene.clone(), address));
     service.until(&stop).await;
     saying.abort();
-    let parting = say::Parting::of(&service.scene);
+    let scene = Arc::clone(&service.scene);
     let drained = service.drain().await;
     serving.cancel();
     server.abort();
-    parting.say();
-    drained
+    let stopped = Stopped::of(&scene);
+    stopped.say();
+    drained.map(|()| stopped)
 }
 
 /// Starts everything but HTTP, verifies once the sinks have seen what is committed now, and ends again: for a data

@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::status::Scene;
+use crate::model::Position;
 
 /// Says once, on stderr, what is there and where.
 pub(super) async fn when_ready(scene: Arc<Scene>, address: SocketAddr) {
@@ -14,26 +17,38 @@ pub(super) async fn when_ready(scene: Arc<Scene>, address: SocketAddr) {
     eprintln!("pgtape: ready; slot {slot} at {durable}; {tables} tables, {rows} rows; http://{address}/v1/status");
 }
 
-/// What is left behind.
-pub(super) struct Parting {
+/// What a service that has stopped leaves behind, and how to go on.
+#[derive(Debug, Serialize)]
+pub struct Stopped {
+    stopped: bool,
     slot: String,
+    #[serde(skip)]
     database: String,
-    copied: bool,
+    /// The end of what is durable on the tape.
+    position: Position,
+    epoch: u32,
+    next: &'static str,
 }
 
-impl Parting {
-    pub fn of(scene: &Scene) -> Self {
-        let address = scene.config.postgres.as_ref();
+impl Stopped {
+    pub(super) fn of(scene: &Scene) -> Self {
+        let (address, end) = (scene.config.postgres.as_ref(), scene.tape.watermark.get());
         Self {
+            stopped: true,
             slot: scene.config.source.slot.clone(),
             database: address.map(ToString::to_string).unwrap_or_default(),
-            copied: scene.tape.watermark.get().epoch > 0,
+            position: Position::whole(end.lsn),
+            epoch: end.epoch,
+            next: match end.epoch {
+                0 => "nothing was copied yet: pgtape run begins",
+                _ => "the slot keeps WAL: pgtape run goes on from the position, pgtape slot drop removes the slot",
+            },
         }
     }
 
     /// Says that the slot keeps WAL.
-    pub fn say(&self) {
-        if self.copied {
+    pub(super) fn say(&self) {
+        if self.epoch > 0 {
             eprintln!(
                 "pgtape: stopped; slot {} of {} keeps WAL until pgtape runs again; remove it with: pgtape slot drop --reason '...'",
                 self.slot, self.database

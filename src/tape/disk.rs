@@ -139,6 +139,11 @@ pub(crate) struct Lock {
     _file: File,
 }
 
+/// Refuses while another process writes the tape in `dir`. Holds nothing: whoever opens the tape takes the lock.
+pub fn refuse_if_locked(dir: &Path) -> Result<(), Error> {
+    if dir.join("lock").exists() { Lock::take(dir).map(drop) } else { Ok(()) }
+}
+
 impl Lock {
     /// Takes the lock of `dir` or refuses at once.
     pub(crate) fn take(dir: &Path) -> Result<Self, Error> {
@@ -186,7 +191,9 @@ mod tests {
         let lock = Lock::take(dir.path()).unwrap();
         let Err(Error::Refused(refusal)) = Lock::take(dir.path()) else { panic!("taken twice") };
         assert_eq!(refusal.kind, Kind::Locked);
+        assert!(refuse_if_locked(dir.path()).is_err());
         drop(lock);
+        refuse_if_locked(dir.path()).unwrap();
         Lock::take(dir.path()).unwrap();
     }
 }

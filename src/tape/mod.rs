@@ -36,6 +36,7 @@ mod window;
 mod writer;
 
 pub use cursor::{Cursor, CursorFile, load_checked, save_checked};
+pub use disk::refuse_if_locked;
 pub use error::Error;
 pub use find::{AtTime, first_at_or_after};
 pub use info::{Info, SegmentInfo, Usage, info, usage};

@@ -8,6 +8,7 @@
 //! Does not know the command line, nor what the tables mean.
 
 mod catalog;
+mod down;
 mod steps;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::refusal::{Kind, Refusal};
 
 use catalog::{FOUNDATION, MIGRATIONS};
 pub use catalog::{Migration, units};
+pub use down::Down;
 use steps::{Migrator, Recorded};
 
 /// What to do.
@@ -183,9 +185,7 @@ async fn up(migrator: &mut Migrator, selected: &[&Migration]) -> Result<Report, 
 async fn down(migrator: &mut Migrator, selected: &[&Migration], only: Option<&str>) -> Result<Report, Error> {
     let recorded = migrator.recorded().await?;
     recorded.check(selected)?;
-    if let Some(foundation) = only.filter(|unit| FOUNDATION.contains(unit)) {
-        refuse_if_needed(&recorded, foundation)?;
-    }
+    refuse_if_foundation(&recorded, only)?;
     let mut report = Report::default();
     for migration in selected.iter().rev() {
         if recorded.contains(migration) {
@@ -200,7 +200,8 @@ async fn down(migrator: &mut Migrator, selected: &[&Migration], only: Option<&st
 }
 
 /// A foundation cannot go while a unit stands on it: units after it in the list may.
-fn refuse_if_needed(recorded: &Recorded, foundation: &str) -> Result<(), Refusal> {
+fn refuse_if_foundation(recorded: &Recorded, only: Option<&str>) -> Result<(), Refusal> {
+    let Some(foundation) = only.filter(|unit| FOUNDATION.contains(unit)) else { return Ok(()) };
     let above: Vec<&str> =
         units().skip_while(|unit| *unit != foundation).skip(1).filter(|unit| recorded.holds_unit(unit)).collect();
     if above.is_empty() {

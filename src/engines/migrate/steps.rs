@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use tokio_postgres::Row;
+
 use super::catalog::{BOOTSTRAP, MIGRATIONS, Migration};
+use super::down::Held;
 use super::{Error, Outcome};
 use crate::pg::{self, Purpose, SqlState};
 use crate::refusal::{Kind, Refusal};
@@ -52,6 +55,13 @@ impl Recorded {
         Ok(())
     }
 }
+
+/// Tables (a partitioned one is one), rows by the server's statistics, and bytes, by schema.
+const HELD: &str = "SELECT n.nspname::text, count(*) FILTER (WHERE NOT c.relispartition), \
+        coalesce(sum(greatest(c.reltuples::bigint, s.n_live_tup, 0)) FILTER (WHERE c.relkind = 'r'), 0)::bigint, \
+        coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint \
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid \
+     WHERE c.relkind IN ('r', 'p') AND n.nspname = ANY($1::text[]) GROUP BY 1 ORDER BY 1";
 
 /// A session that migrates.
 pub struct Migrator {
@@ -108,6 +118,15 @@ impl Migrator {
         let rows = self.session.query("SELECT unit, version, checksum FROM pgtape.migration", &[]).await;
         let rows = rows.map_err(|e| fail("read pgtape.migration", e.into()))?;
         Ok(Recorded(rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect()))
+    }
+
+    /// What these schemas hold, those with tables only.
+    pub async fn held(&self, schemas: &[&str]) -> Result<Vec<Held>, Error> {
+        let rows = self.session.query(HELD, &[&schemas]).await;
+        let rows = rows.map_err(|e| fail("look at what there is to lose", e.into()))?;
+        let held =
+            |row: &Row| Held { schema: row.get(0), tables: row.get(1), rows_about: row.get(2), bytes: row.get(3) };
+        Ok(rows.iter().map(held).collect())
     }
 
     /// Runs the file and records it, in one transaction. A migration of roles is skipped where it is not permitted.
