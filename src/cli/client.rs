@@ -18,11 +18,20 @@ pub(super) struct Answer {
     pub body: Value,
 }
 
-/// Where the running service is: as it noted in the data directory, else as configured.
+/// Where the running service is: where flag or environment say, else as it noted in the data directory, else as the file
+/// says.
 pub(super) fn base_url(config: &Config) -> String {
-    let noted = std::fs::read_to_string(config.data_dir.join(crate::api::ADDRESS_FILE));
-    let listen = noted.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(config.http.listen);
+    let configured = config.http.listen;
+    // Port 0 is any port: only the note knows which it became.
+    let listen = match config.listen_named && configured.port() != 0 {
+        true => configured,
+        false => noted(config).unwrap_or(configured),
+    };
     format!("http://{}", reachable(listen))
+}
+
+fn noted(config: &Config) -> Option<SocketAddr> {
+    std::fs::read_to_string(config.data_dir.join(crate::api::ADDRESS_FILE)).ok()?.trim().parse().ok()
 }
 
 /// "Any address" is listened on, not connected to.
@@ -90,4 +99,26 @@ pub(super) fn refusal(answer: &Answer) -> Refusal {
         message => message,
     };
     Refusal::new(kind, what, text("hint"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Environment, Overrides};
+
+    #[test]
+    fn a_named_address_is_asked_rather_than_the_noted_one() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(crate::api::ADDRESS_FILE), "0.0.0.0:7001\n").unwrap();
+        let check = |listen: &[&str], want: &str| {
+            let listen = listen.iter().map(|l| (*l).to_owned()).collect();
+            let flags = Overrides { data_dir: Some(dir.path().to_owned()), listen, ..Overrides::default() };
+            assert_eq!(base_url(&Config::load(&flags, &Environment::default()).unwrap()), want);
+        };
+        check(&["127.0.0.1:7002"], "http://127.0.0.1:7002");
+        check(&["127.0.0.1:0"], "http://127.0.0.1:7001");
+        check(&[], "http://127.0.0.1:7001");
+        std::fs::remove_file(dir.path().join(crate::api::ADDRESS_FILE)).unwrap();
+        check(&[], "http://127.0.0.1:7654");
+    }
 }

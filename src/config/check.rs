@@ -82,6 +82,7 @@ pub(super) fn check(raw: Raw, environment: &Environment) -> Result<Config, Refus
         http: http(&raw.http)?,
         log: log(&raw.log)?,
         data_dir,
+        listen_named: false,
         built_in: false,
     })
 }

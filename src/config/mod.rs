@@ -19,7 +19,7 @@ use crate::model::{Pattern, TableName};
 use crate::pg::Address;
 use crate::refusal::{Kind, Refusal};
 
-pub use overrides::{Environment, Overrides, this_program};
+pub use overrides::{Environment, Overrides, arguments, this_program};
 pub use units::{Bytes, Span};
 
 /// What is used when neither a file nor tables are named.
@@ -48,6 +48,8 @@ pub struct Config {
     pub http: Http,
     /// What is said on stderr.
     pub log: Log,
+    /// Whether `--listen` or `PGTAPE_LISTEN` named the address of HTTP: commands then ask there and nowhere else.
+    pub listen_named: bool,
     /// Whether nobody named a file or tables, so that the tables are those of the five engines.
     pub built_in: bool,
 }
@@ -212,6 +214,7 @@ impl Config {
         check::lay_over(&mut raw, overrides, environment)?;
         let mut config = check::check(raw, environment)?;
         config.built_in = built_in;
+        config.listen_named = overrides.listen.iter().any(|address| !address.is_empty());
         Ok(config)
     }
 

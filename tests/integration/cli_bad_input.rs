@@ -47,6 +47,18 @@ fn a_wrong_command_line_is_refused_in_one_line() {
 }
 
 #[test]
+fn an_empty_value_is_not_taken_for_none() {
+    for option in ["--tables", "--url", "--slot", "--publication", "--data-dir", "--listen", "--config", "--sinks"] {
+        check(&pgtape(&["run", option, ""]), 2, option);
+        check(&pgtape(&["run", &format!("{option}=")]), 2, option);
+    }
+    check(&pgtape(&["slot", "drop", "--reason", ""]), 2, "--reason <TEXT> is empty");
+    let mut unset = Command::new(env!("CARGO_BIN_EXE_pgtape"));
+    unset.args(["tape", "info", "--data-dir", "/nowhere"]).env("PGTAPE_TABLES", "").env("PGTAPE_LISTEN", "");
+    assert_eq!(finish(unset).unwrap().code, Some(6), "an empty variable is one that is not set");
+}
+
+#[test]
 fn a_wrong_configuration_is_refused_with_file_line_and_key() {
     let dir = tempfile::tempdir().unwrap();
     let config = |text: &str| pgtape(&["doctor", "--config", &file(dir.path(), text)]);
@@ -105,6 +117,16 @@ fn with_json_the_error_is_an_object_too() {
     assert_eq!(error["error"]["code"], "unreachable");
     assert!(error["error"]["message"].as_str().unwrap().contains("cannot reach"));
     assert!(!error["error"]["hint"].as_str().unwrap().is_empty());
+    for wrong in [
+        &["run", "--json"][..],
+        &["--json"],
+        &["rum", "--json"],
+        &["slot", "--json"],
+        &["verify", "--json", "--slot", ""],
+    ] {
+        let finished = pgtape(wrong);
+        assert_eq!((finished.code, &finished.json()["error"]["code"]), (Some(2), &"usage".into()), "{finished:?}");
+    }
 }
 
 #[test]
@@ -152,6 +174,35 @@ fn nobody_at_the_terminal_means_not_confirmed() {
     let log = std::fs::read_to_string(dir.path().join("operator.log")).unwrap();
     assert!(log.contains(r#""reason":"a test""#) && log.contains("slot drop"), "{log}");
     check(&drop_slot(&["--reason", "again", "--yes"]), 5, "does not exist");
+}
+
+#[test]
+fn schemas_with_rows_do_not_go_unasked() {
+    let database = database();
+    let url = database.url();
+    let migrate = |arguments: &[&str]| {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().display().to_string();
+        pgtape(&[&["migrate"], arguments, &["--url", &url, "--data-dir", &data]].concat())
+    };
+    let up = migrate(&["up"]);
+    assert_eq!(up.code, Some(0), "{up:?}");
+    let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname IN ('perplex', 'worker', 'ledger', 'pgtape')";
+    let unasked = migrate(&["down"]);
+    assert_eq!(unasked.code, Some(9), "{unasked:?}");
+    assert!(unasked.stderr.contains("schema perplex: 8 tables with about"), "what is lost is said first: {unasked:?}");
+    let dry = migrate(&["down", "--dry-run", "--json"]);
+    assert_eq!((dry.code, dry.json()["done"].as_bool()), (Some(0), Some(false)), "{dry:?}");
+    assert_eq!(database.psql(schemas).unwrap(), "4");
+
+    assert_eq!(migrate(&["down", "--only", "ledger", "--yes"]).code, Some(2));
+    let worker = migrate(&["down", "--only", "worker", "--yes", "--reason", "a test", "--json"]).json();
+    assert_eq!((&worker["changed"], &worker["logged_in"]), (&true.into(), &"pgtape.operator_log".into()), "{worker}");
+    assert_eq!(database.psql(schemas).unwrap(), "3");
+    let all = migrate(&["down", "--yes", "--json"]);
+    assert_eq!((all.code, all.json()["done"].as_bool()), (Some(0), Some(true)), "{all:?}");
+    assert!(!all.stderr.contains("ERROR"), "{all:?}");
+    assert_eq!(database.psql(schemas).unwrap(), "0");
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn volume(server: &PrivatePostgres) -> String {
 
 fn start(server: &PrivatePostgres, dir: &TempDir) -> ServiceProcess {
     let service = Service::new(env!("CARGO_BIN_EXE_pgtape"), &server.url(), &dir.path().join("data")).unwrap();
-    let service = service.config(CONFIG).unwrap();
+    let service = service.config(CONFIG).unwrap().argument("--json");
     let migrated = service.finish(&["migrate", "up"]).unwrap();
     assert_eq!(migrated.code, Some(0), "{migrated:?}");
     let mut service = ServiceProcess::start(service).unwrap();
@@ -126,6 +126,9 @@ fn a_row_that_a_roll_up_cannot_use_is_listed_until_it_is_mended() {
     server.psql("UPDATE perplex.fills SET price = '5' WHERE id = 'bad'").unwrap();
     verify(&service, true);
     assert_eq!(volume(&server), "30");
+    let metrics = service.get("/metrics").unwrap().body;
+    assert!(metrics.contains(r#"pgtape_quarantined_total{sink="perplex.pnl_daily"} 1"#), "a counter: {metrics}");
+    assert!(metrics.contains(r#"pgtape_quarantined_rows{sink="perplex.pnl_daily"} 0"#), "{metrics}");
 }
 
 #[test]
@@ -139,6 +142,7 @@ fn two_services_do_not_share_an_address_a_tape_or_a_slot() {
     };
     check(&["run", "--data-dir", &other], 2, "choose another address with --listen");
     check(&["run", "--listen", "127.0.0.1:0"], 8, "another process writes the tape");
+    check(&["run"], 8, "another process writes the tape");
     check(&["run", "--listen", "127.0.0.1:0", "--data-dir", &other], 5, "slot");
     check(&["slot", "drop", "--reason", "x", "--yes"], 5, "is in use");
     check(&["slot", "reset", "--reason", "x", "--yes"], 5, "is in use");
@@ -157,6 +161,9 @@ fn after_uninstall_only_the_tables_are_left() {
     assert!(cat.contains(r#""table":"perplex.fills","op":"insert""#), "{cat}");
     assert_eq!(run(&service, &["tape", "verify", "--json"], 0).json()["ok"], true);
     service.terminate(AT_MOST).unwrap();
+    let log = service.log();
+    let stopped: Value = serde_json::from_str(log.lines().rfind(|line| line.starts_with('{')).unwrap()).unwrap();
+    assert_eq!((&stopped["stopped"], &stopped["slot"], &stopped["epoch"]), (&true.into(), &"pgtape".into(), &1.into()));
     std::fs::write(dir.path().join("data/notes.txt"), "mine").unwrap();
 
     run(&service, &["uninstall", "--dry-run"], 0);
