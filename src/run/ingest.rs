@@ -45,6 +45,15 @@ pub(super) struct TapeFacts {
     pub watermark: Watermark,
 }
 
+/// What everything is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// To serve: the tables asked for are what is captured from now on.
+    Service,
+    /// To do one thing with what is captured: that stays as it is.
+    OneTask,
+}
+
 /// A source that is ready to run.
 pub(super) struct Ingest {
     config: Arc<Config>,
@@ -65,8 +74,8 @@ struct Ready {
 
 impl Ingest {
     /// Asks the server, opens the tape, compares the two; refuses what a person must mend.
-    pub async fn open(config: &Arc<Config>, metrics: Metrics) -> Result<Self, Refusal> {
-        let next = open(config, None).await?;
+    pub async fn open(config: &Arc<Config>, metrics: Metrics, aim: Aim) -> Result<Self, Refusal> {
+        let next = open(config, None, aim).await?;
         let tape = TapeFacts { origin: next.prepared.origin(), watermark: next.writer.watermark() };
         let (config, status, disk) = (Arc::clone(config), StatusHandle::default(), DiskState::default());
         Ok(Self { config, metrics, status, disk, tape, next })
@@ -100,7 +109,7 @@ impl Ingest {
 }
 
 /// In this order: look, lock, compare, and only then change anything on the server.
-async fn open(config: &Config, watermark: Option<Watermark>) -> Result<Ready, Refusal> {
+async fn open(config: &Config, watermark: Option<Watermark>, aim: Aim) -> Result<Ready, Refusal> {
     let prepared = source::prepare(&settings::source(config)?).await.map_err(source::Error::into_refusal)?;
     let options = settings::tape(&config.tape, watermark);
     let proof = Proof { confirmed: prepared.confirmed(), cursors: Vec::new() };
@@ -109,6 +118,10 @@ async fn open(config: &Config, watermark: Option<Watermark>) -> Result<Ready, Re
     let plan = prepared.plan(&recovered)?;
     if let Plan::FirstCopy { .. } = plan {
         refuse_what_does_not_fit(config, &prepared).await?;
+    }
+    if aim == Aim::OneTask && prepared.would_change() {
+        let what = format!("publication {} publishes other tables than are asked for", config.source.publication);
+        return Err(Refusal::new(Kind::Usage, what, "give the --tables or the --config of `pgtape run`"));
     }
     prepared.align().await.map_err(source::Error::into_refusal)?;
     Ok(Ready { prepared, plan, writer, recovered })
@@ -120,7 +133,7 @@ async fn wait_and_open(config: &Config, watermark: &Watermark) -> Result<Ready, 
         while free_bytes(&config.tape.dir) < SPACE_MIN_BYTES + config.tape.reserve_bytes {
             tokio::time::sleep(SPACE_POLL).await;
         }
-        match open(config, Some(watermark.clone())).await {
+        match open(config, Some(watermark.clone()), Aim::Service).await {
             Ok(ready) => return Ok(ready),
             Err(refusal) if matches!(refusal.kind, Kind::Unreachable | Kind::Disk) => {
                 tracing::warn!(%refusal, "not yet");

@@ -35,7 +35,7 @@ use crate::tape::{self, Pins};
 use crate::verify;
 
 use assemble::Assembler;
-use ingest::Ingest;
+use ingest::{Aim, Ingest};
 use status::Scene;
 
 pub use say::Stopped;
@@ -48,7 +48,7 @@ pub async fn run(config: Config, version: &str) -> Result<Stopped, Refusal> {
     // Before the address, which the other service has too: what is in the way is the data directory.
     tape::refuse_if_locked(&config.tape.dir).map_err(tape::Error::into_refusal)?;
     let bound = api::bind(config.http.listen, &config.data_dir).await?;
-    let service = Service::start(config, version, &stop).await?;
+    let service = Service::start(config, version, &stop, Aim::Service).await?;
     bound.note()?;
     let address = bound.address;
     let http = api_service(&service, &stop);
@@ -89,7 +89,7 @@ async fn alone<T>(
 ) -> Result<T, Refusal> {
     let stop = signals::stop_on_signal()?;
     data_dir::make(&config.data_dir)?;
-    let service = Service::start(config, version, &stop).await?;
+    let service = Service::start(config, version, &stop, Aim::OneTask).await?;
     let result = tokio::select! {
         result = work(&service) => result,
         () = service.until(&stop) => Err(Refusal::new(Kind::NotConfirmed, "stopped before the work was done", "")),
@@ -117,11 +117,11 @@ struct Service {
 }
 
 impl Service {
-    async fn start(config: Config, version: &str, stop: &CancellationToken) -> Result<Self, Refusal> {
+    async fn start(config: Config, version: &str, stop: &CancellationToken, aim: Aim) -> Result<Self, Refusal> {
         let config = Arc::new(config);
         let metrics = Metrics::default();
         let opened = tokio::select! {
-            opened = Ingest::open(&config, metrics.clone()) => opened?,
+            opened = Ingest::open(&config, metrics.clone(), aim) => opened?,
             () = stop.cancelled() => return Err(Refusal::new(Kind::NotConfirmed, "stopped before it began", "")),
         };
         let (stop_sinks, pins) = (CancellationToken::new(), Pins::new());

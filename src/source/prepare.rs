@@ -112,6 +112,12 @@ impl Prepared {
         self.change.apply(&session, self.server.version_number).await
     }
 
+    /// Whether [`Prepared::align`] would change a publication that is there.
+    #[must_use]
+    pub fn would_change(&self) -> bool {
+        self.change.exists && !self.change.statements.is_empty()
+    }
+
     /// What an operator should know and nothing has to stop for.
     #[must_use]
     pub fn alarms(&self) -> Vec<String> {
