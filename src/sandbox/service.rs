@@ -172,6 +172,11 @@ impl ServiceProcess {
         self.process.start_again(run(&self.service))
     }
 
+    /// From its next start on it is started this way.
+    pub fn set(&mut self, service: Service) {
+        self.service = service;
+    }
+
     /// Starts it again in another way, killing the one that runs.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ mod connection;
 mod disk_full;
 mod points;
 mod random;
+mod ways;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,6 +26,14 @@ const STOP: Duration = Duration::from_secs(30);
 const RATE: &str = "20";
 /// Longer than any test.
 const SECONDS: &str = "86400";
+
+/// A captured table that no engine writes: larger than a block of a checkpoint, than a batch of a copy, and, when all of
+/// it is written anew, than a segment. Its rows are too short to be stored out of line, and hardly compressible.
+const BALLAST: &str = "CREATE TABLE perplex.ballast (id int PRIMARY KEY, noise text);
+    INSERT INTO perplex.ballast SELECT id, '' FROM generate_series(1, 2048) AS id";
+/// Writes all of it anew.
+const CHURN: &str = "UPDATE perplex.ballast
+    SET noise = (SELECT string_agg(md5(n::text || id || random()), '') FROM generate_series(1, 40) AS n)";
 
 /// The demo's configuration with everything that happens now and then happening all the time.
 fn config() -> String {
@@ -56,6 +65,8 @@ impl Stage {
             Service::new(env!("CARGO_BIN_EXE_pgtape"), &server.url(), &directory.path().join("data")).unwrap();
         let migrated = engines.finish(&["migrate", "up"]).unwrap();
         assert_eq!(migrated.code, Some(0), "{}", migrated.stderr);
+        server.psql(BALLAST).unwrap();
+        server.psql(CHURN).unwrap();
         let service = Service { url: through(&server), ..engines.clone() }.config(&config()).unwrap();
         let mut service = ServiceProcess::start(service).unwrap();
         service.wait_ready(READY).unwrap_or_else(|e| panic!("{e}"));
