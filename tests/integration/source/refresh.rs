@@ -6,20 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pgtape::tape::Kind;
 
 use super::HERE;
-use super::rig::{Rig, Running, lsn, sorted};
+use super::rig::{Rig, lsn, sorted};
 use crate::common::server;
-
-async fn refreshed(rig: &Rig, running: &mut Running, pg: &pgtape::sandbox::PrivatePostgres, times: usize) {
-    for _ in 0..600 {
-        running.reach(lsn(&pg.psql(HERE).unwrap())).await;
-        let replay = rig.replay(&running.watermark);
-        if replay.units.iter().filter(|unit| unit.kind == Kind::Refresh).count() >= times {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    panic!("no refresh came: {:?}", running.status.get());
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_column_added_with_a_default_reaches_rows_that_nothing_touched() {
@@ -29,10 +17,10 @@ async fn a_column_added_with_a_default_reaches_rows_that_nothing_touched() {
     let mut running = rig.stream().await;
     running.reach(lsn(&pg.psql(HERE).unwrap())).await;
     pg.psql("ALTER TABLE s.t ADD COLUMN w int NOT NULL DEFAULT 7; INSERT INTO s.t VALUES (101, 'v', 8)").unwrap();
-    refreshed(&rig, &mut running, &pg, 1).await;
+    running.refreshed(&rig, 1).await;
     pg.psql("ALTER TABLE s.t DROP COLUMN v; UPDATE s.t SET w = 9 WHERE id = 5").unwrap();
     pg.psql("ALTER TABLE s.t ALTER COLUMN w TYPE numeric(10,2); UPDATE s.t SET w = 1 WHERE id = 6").unwrap();
-    refreshed(&rig, &mut running, &pg, 2).await;
+    running.refreshed(&rig, 2).await;
     running.reach(lsn(&pg.psql(&format!("DELETE FROM s.t WHERE id = 7; {HERE}")).unwrap())).await;
     let replay = rig.replay(&running.watermark);
     assert_eq!(replay.rows("s.t"), sorted(&pg.psql("SELECT * FROM s.t").unwrap()));
@@ -63,7 +51,7 @@ async fn a_refresh_under_writers_is_exact() {
     };
     for times in 1..=3 {
         pg.psql(&format!("ALTER TABLE s.t ADD COLUMN c{times} int DEFAULT {times}")).unwrap();
-        refreshed(&rig, &mut running, &pg, times).await;
+        running.refreshed(&rig, times).await;
     }
     stop.store(true, Ordering::Relaxed);
     writer.join().unwrap();
@@ -87,7 +75,7 @@ async fn a_change_made_while_it_was_away_and_a_table_added_are_copied_at_the_sta
     .unwrap();
     rig.settings.tables = pgtape::model::Pattern::parse_list("s.*").unwrap();
     let mut running = rig.stream().await;
-    refreshed(&rig, &mut running, &pg, 1).await;
+    running.refreshed(&rig, 1).await;
     let replay = rig.replay(&running.watermark);
     assert_eq!(
         (replay.rows("s.t"), replay.rows("s.later")),

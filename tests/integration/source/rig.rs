@@ -126,6 +126,30 @@ impl Running {
         }
     }
 
+    /// Waits until the tape holds so many Refresh units. It is read on from where the last look ended, heads only.
+    pub async fn refreshed(&mut self, rig: &Rig, times: usize) {
+        let mut reader = Reader::open(&rig.tape_dir(), Position::ZERO, self.watermark.clone()).unwrap();
+        let mut seen = 0;
+        let came = async {
+            loop {
+                let end = self.watermark.get();
+                while let Some(entry) = reader.next().unwrap() {
+                    seen +=
+                        usize::from(matches!(&entry, Entry::Transaction(unit) if unit.head().kind == Kind::Refresh));
+                }
+                if seen >= times {
+                    return;
+                }
+                tokio::select! {
+                    _ = self.watermark.past(end) => {}
+                    ended = &mut self.task => panic!("the source ended: {ended:?}"),
+                }
+            }
+        };
+        let came = tokio::time::timeout(PATIENCE, came).await;
+        assert!(came.is_ok(), "{times} refreshes did not come: {:?}", self.status.get());
+    }
+
     /// Waits until the status is as asked.
     pub async fn wait_for(&self, what: &str, asked: impl Fn(&SourceStatus) -> bool) {
         let mut status = self.status.subscribe();
