@@ -31,6 +31,8 @@ pub struct Fixed {
     pub started_us: i64,
     /// The tape's budget, if there is one.
     pub budget_bytes: Option<u64>,
+    /// What the rows of the standby are meant to take at most, bytes.
+    pub memory_max_bytes: u64,
 }
 
 /// What was seen just now.
@@ -91,7 +93,7 @@ impl Assembler {
             source: source_status(&parts.source),
             slot: slot_status(&self.fixed.slot, parts.source.slot.as_ref()),
             tape: tape_status(parts),
-            alarms: alarms(parts, self.fixed.budget_bytes),
+            alarms: alarms(parts, &self.fixed),
             sinks,
             tables: tables(parts),
         }
@@ -217,7 +219,7 @@ fn tables(parts: &Parts) -> Vec<TableStatus> {
     parts.source.tables.iter().map(of).collect()
 }
 
-fn alarms(parts: &Parts, budget_bytes: Option<u64>) -> Vec<Alarm> {
+fn alarms(parts: &Parts, bounds: &Fixed) -> Vec<Alarm> {
     let mut alarms = Vec::new();
     let mut raise = |alarm: &'static str, message: String| alarms.push(Alarm { alarm, message });
     let source = &parts.source;
@@ -238,10 +240,13 @@ fn alarms(parts: &Parts, budget_bytes: Option<u64>) -> Vec<Alarm> {
     if parts.tape_full {
         raise("tape_full", "the disk has no space for the tape; nothing is confirmed meanwhile".into());
     }
-    if let (Some(budget), Some(usage)) = (budget_bytes, parts.usage)
+    if let (Some(budget), Some(usage)) = (bounds.budget_bytes, parts.usage)
         && usage.bytes > budget / 100 * BUDGET_ALARM_PERCENT
     {
         raise("tape_budget", format!("the tape has {} of {budget} bytes", usage.bytes));
+    }
+    if let Some(view) = parts.view.as_ref().filter(|view| view.bytes() > bounds.memory_max_bytes) {
+        raise("standby_memory", too_large(view, bounds.memory_max_bytes));
     }
     for sink in &parts.sinks {
         if matches!(sink.state, sinks::State::Retrying | sinks::State::Stopped) {
@@ -264,6 +269,17 @@ fn alarms(parts: &Parts, budget_bytes: Option<u64>) -> Vec<Alarm> {
     alarms
 }
 
+/// The rows of the standby have outgrown `standby.memory_max`: by how much, and which tables are the largest.
+fn too_large(view: &View, most: u64) -> String {
+    const SHOWN: usize = 3;
+    let mut tables: Vec<_> = view.tables().map(|table| (table.bytes(), table.name())).collect();
+    tables.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+    let largest = tables.iter().take(SHOWN).map(|(bytes, name)| format!("{name} {} MiB", bytes >> 20));
+    let largest = largest.collect::<Vec<_>>().join(", ");
+    let held = view.bytes() >> 20;
+    format!("the standby holds {held} MiB of rows and standby.memory_max is {} MiB (largest: {largest})", most >> 20)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,6 +297,7 @@ mod tests {
             slot: "s".into(),
             started_us: 0,
             budget_bytes: Some(1_000),
+            memory_max_bytes: 0,
         };
         Assembler::new(fixed)
     }

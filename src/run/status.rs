@@ -57,6 +57,7 @@ pub(super) fn fixed(config: &Config, version: &str) -> Fixed {
         slot: config.source.slot.clone(),
         started_us: now_us(),
         budget_bytes: config.tape.budget_bytes,
+        memory_max_bytes: config.standby.memory_max_bytes,
     }
 }
 

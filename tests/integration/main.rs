@@ -24,4 +24,5 @@ mod sim_runs;
 mod sinks_rollup;
 mod sinks_standby;
 mod source;
+mod standby_memory;
 mod verify;
