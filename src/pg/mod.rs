@@ -12,6 +12,6 @@ mod wire;
 pub use address::Address;
 pub use connect::{CONNECT_TIMEOUT, Purpose, Session, Stream, connect, open_stream};
 pub use error::{Error, SqlState, retryable};
-pub use quote::{identifier, literal, table};
+pub use quote::{copy_rows, identifier, literal, table};
 pub use wire::{TextRow, Wire, WireOptions};
 pub(crate) use wire::{error_response, unexpected};

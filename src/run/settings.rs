@@ -117,6 +117,7 @@ pub(super) fn verifier(config: &Config, sinks: &Handles) -> Result<Verifier, Ref
     let handles = sinks.clone();
     Ok(Verifier {
         address: config.address()?.clone(),
+        standby: sinks.standby.clone(),
         control: sinks.control.clone(),
         definitions: definitions(config)?.into(),
         quarantined: Arc::new(move |name| handles.quarantined(name)),

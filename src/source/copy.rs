@@ -202,58 +202,45 @@ fn import(snapshot: &str) -> String {
     format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {};", pg::literal(snapshot))
 }
 
-/// ONLY for ordinary tables: children by inheritance are tables of their own. A partitioned table is read through itself.
 fn statement(table: &Described) -> String {
     let relation = &table.facts.relation;
-    let columns: Vec<String> = relation.columns.iter().map(|c| pg::identifier(&c.name)).collect();
-    let only = if table.partitioned { "" } else { "ONLY " };
-    let filter = table.filter.as_ref().map(|filter| format!(" WHERE {filter}")).unwrap_or_default();
-    format!("COPY (SELECT {} FROM {only}{}{filter}) TO STDOUT", columns.join(", "), pg::table(&relation.table))
+    let columns = relation.columns.iter().map(|column| &*column.name);
+    pg::copy_rows(&relation.table, columns, table.partitioned, table.filter.as_deref())
 }
 
-/// The files under tables before the snapshot; unchanged afterwards, the copy is whole.
-pub(super) struct Guard {
+/// The files under tables before a snapshot; unchanged afterwards, what was read under it is whole.
+pub struct Guard {
     oids: Vec<u32>,
     files: Vec<(u32, Option<u32>)>,
 }
 
 impl Guard {
-    /// Notes the files. To be done before the snapshot is taken.
-    pub async fn note(session: &Session, version: u32, publication: &str, names: &[TableName]) -> Result<Self, Error> {
+    /// Notes the files of the published tables of these names. To be done before the snapshot is taken.
+    pub(super) async fn note(
+        session: &Session,
+        version: u32,
+        publication: &str,
+        names: &[TableName],
+    ) -> Result<Self, Error> {
         let tables = catalog::describe(session, version, publication, names).await?;
-        let oids: Vec<u32> = tables.iter().map(|t| t.facts.relation.id).collect();
+        Self::of(session, tables.iter().map(|table| table.facts.relation.id)).await
+    }
+
+    /// As [`Guard::note`], of the tables with these OIDs.
+    pub async fn of(session: &Session, oids: impl Iterator<Item = u32>) -> Result<Self, Error> {
+        let oids: Vec<u32> = oids.collect();
         let files = catalog::filenodes(session, &oids).await?;
         Ok(Self { oids, files })
     }
 
     /// Whether no table was truncated, rewritten, or got or lost a leaf since; `copied` are the tables that were copied.
-    pub async fn holds(&self, session: &Session, copied: &[Described]) -> Result<bool, Error> {
-        let covered = copied.iter().all(|table| self.oids.contains(&table.facts.relation.id));
-        Ok(covered && catalog::filenodes(session, &self.oids).await? == self.files)
+    pub(super) async fn holds(&self, session: &Session, copied: &[Described]) -> Result<bool, Error> {
+        self.holds_for(session, copied.iter().map(|table| table.facts.relation.id)).await
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{Column, Identity, Relation};
-    use crate::pgoutput::{Lineage, TableFacts};
-
-    #[test]
-    fn the_statement_reads_what_is_published_and_no_child() {
-        let column = |name: &str| Column { name: name.into(), in_identity: false, type_oid: 25, type_modifier: -1 };
-        let relation = Relation {
-            id: 1,
-            table: TableName::new("s", "a b"),
-            identity: Identity::Default,
-            columns: vec![column("x"), column("Y\"")],
-        };
-        let facts = TableFacts { relation, primary_key: Vec::new(), indexes: Vec::new(), lineage: Lineage::default() };
-        let mut table =
-            Described { facts, partitioned: false, filter: Some("(x > 1)".into()), types: Default::default() };
-        assert_eq!(statement(&table), r#"COPY (SELECT "x", "Y""" FROM ONLY "s"."a b" WHERE (x > 1)) TO STDOUT"#);
-        table.partitioned = true;
-        table.filter = None;
-        assert_eq!(statement(&table), r#"COPY (SELECT "x", "Y""" FROM "s"."a b") TO STDOUT"#);
+    /// As [`Guard::holds`], of the tables with these OIDs.
+    pub async fn holds_for(&self, session: &Session, mut read: impl Iterator<Item = u32>) -> Result<bool, Error> {
+        let covered = read.all(|oid| self.oids.contains(&oid));
+        Ok(covered && catalog::filenodes(session, &self.oids).await? == self.files)
     }
 }

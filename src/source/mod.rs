@@ -44,6 +44,7 @@ pub mod tables;
 
 pub use crate::pgoutput::TableFacts;
 pub use catalog::TableSize;
+pub use copy::Guard;
 pub use error::Error;
 pub use message::emit_message;
 pub use plan::{Plan, TapeState, plan};

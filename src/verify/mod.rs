@@ -26,7 +26,7 @@ use std::time::Duration;
 use crate::model::Position;
 use crate::pg::{self, Address, Purpose, Session};
 use crate::refusal::{Kind, Refusal};
-use crate::sinks::standby::View;
+use crate::sinks::standby::{StandbyReader, View};
 use crate::sinks::{Control, ControlError, HoldId};
 use crate::source;
 
@@ -47,6 +47,8 @@ const ATTEMPTS: u32 = 3;
 pub struct Verifier {
     /// The server.
     pub address: Address,
+    /// The standby's tables.
+    pub standby: StandbyReader,
     /// Steers the apply.
     pub control: Control,
     /// The roll-ups and their SELECTs.
@@ -99,8 +101,13 @@ impl From<ControlError> for Void {
 /// Both sides at C.
 struct Frozen {
     view: Arc<View>,
+    guard: source::Guard,
     snapshot: Snapshot,
     targets: Vec<rollups::Held>,
+}
+
+fn oids(view: &View) -> impl Iterator<Item = u32> {
+    view.tables().map(|table| table.relation().id)
 }
 
 impl Verifier {
@@ -133,8 +140,7 @@ impl Verifier {
         for table in frozen.view.tables() {
             report.tables.push(tables::compare(&frozen.snapshot, table).await?);
         }
-        let before = &frozen.snapshot.filenodes;
-        if *before != snapshot::filenodes(&session, &frozen.view).await? {
+        if !frozen.guard.holds_for(&session, oids(&frozen.view)).await? {
             return Err(Void::Again("a table was rewritten while it was compared".into()));
         }
         for (definition, held) in definitions.iter().zip(frozen.targets) {
@@ -152,14 +158,14 @@ impl Verifier {
         hold: HoldId,
         definitions: &[definition::Prepared],
     ) -> Result<Frozen, Void> {
+        let guard = source::Guard::of(session, oids(&self.standby.view())).await?;
         let snapshot = Snapshot::export(&self.address, session, SLOT_TIMEOUT).await?;
         source::emit_message(session, "pgtape", "verify").await?;
         let view = self.control.apply_until(hold, snapshot.point).await?;
         if view.position > Position::whole(snapshot.point) {
             return Err(Void::Again(format!("the standby is past {}", snapshot.point)));
         }
-        let snapshot = snapshot.with_filenodes(&view)?;
         let targets = rollups::read_targets(session, definitions, snapshot.point).await?;
-        Ok(Frozen { view, snapshot, targets })
+        Ok(Frozen { view, guard, snapshot, targets })
     }
 }

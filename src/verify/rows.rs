@@ -1,6 +1,5 @@
 //! The rows of a table in Postgres, streamed: as text, in the column order of the standby.
 
-use bytes::{Buf, Bytes, BytesMut};
 use futures_util::StreamExt;
 
 use super::Void;
@@ -16,23 +15,19 @@ pub(super) async fn of_postgres(
     mut each: impl FnMut(&[Option<&[u8]>]),
 ) -> Result<(), Void> {
     let relation = table.relation();
-    let columns: Vec<String> = relation.columns.iter().map(|c| pg::identifier(&c.name)).collect();
-    let only = if of_catalog(snapshot, table).await?.is_partitioned { "" } else { "ONLY " };
-    let sql = format!("COPY (SELECT {} FROM {only}{}) TO STDOUT", columns.join(", "), pg::table(&relation.table));
+    let columns = relation.columns.iter().map(|column| &*column.name);
+    let partitioned = of_catalog(snapshot, table).await?.is_partitioned;
+    let sql = pg::copy_rows(&relation.table, columns, partitioned, None);
     let stream = snapshot.session.copy_out(&sql).await.map_err(pg::Error::from).map_err(shape_changed)?;
     let mut stream = std::pin::pin!(stream);
     let width = u16::try_from(relation.columns.len()).expect("Postgres bounds a table at 1600 columns");
-    let (mut pending, mut message) = (BytesMut::new(), Vec::new());
-    while let Some(chunk) = stream.next().await {
-        let chunk: Bytes = chunk?;
-        pending.extend_from_slice(&chunk);
-        while let Some(end) = memchr::memchr(b'\n', &pending) {
-            message.clear();
-            pgoutput::insert_from_copy_text(relation.id, width, &pending[..=end], &mut message)
-                .map_err(|e| Void::Again(format!("{}: {e}", relation.table)))?;
-            each(&cells(&message)?);
-            pending.advance(end + 1);
-        }
+    let mut message = Vec::new();
+    // Postgres sends each row in a message of its own.
+    while let Some(line) = stream.next().await {
+        message.clear();
+        pgoutput::insert_from_copy_text(relation.id, width, &line?, &mut message)
+            .map_err(|e| Void::Again(format!("{}: {e}", relation.table)))?;
+        each(&cells(&message)?);
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use bigdecimal::{BigDecimal, Zero};
 
-use super::{asset_of, pnl_daily};
+use super::{asset_of, fills_of, pnl_daily};
 use crate::sinks::rollup::contract::{Contributions, GroupKey, Line, RollUp, Source, Tables, Target, Unit, Why};
 
 const EXECUTIONS: usize = 0;
@@ -51,9 +51,7 @@ impl RollUp for Meltica {
     }
 
     fn dependents(&self, tables: &Tables<'_>, _source: usize, order: &Line<'_>, units: &mut Vec<Unit>) {
-        if let Ok(Some(id)) = order.bytes("id") {
-            units.extend(tables.find(EXECUTIONS, "order_id", id).iter().map(Line::unit));
-        }
+        fills_of(tables, EXECUTIONS, order, units);
     }
 
     fn contribute(&self, tables: &Tables<'_>, _source: usize, execution: &Line<'_>, out: &mut Contributions) {

@@ -8,7 +8,7 @@ mod worker;
 
 use std::sync::Arc;
 
-use super::contract::{RollUp, Target};
+use super::contract::{Line, RollUp, Tables, Target, Unit};
 use crate::model::TableName;
 
 pub use aether::Aether;
@@ -55,6 +55,13 @@ fn pnl_daily(schema: &str, measures: &[(&'static str, &'static str)]) -> Target 
         keys: vec![("day", "date"), ("account", "text"), ("market", "text"), ("asset", "text")],
         measures: measures.to_vec(),
         digits_max: None,
+    }
+}
+
+/// The fills of an order, in the driving table `fills`: what depends on the order when it changes.
+fn fills_of(tables: &Tables<'_>, fills: usize, order: &Line<'_>, units: &mut Vec<Unit>) {
+    if let Ok(Some(id)) = order.bytes("id") {
+        units.extend(tables.find(fills, "order_id", id).iter().map(Line::unit));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bigdecimal::{BigDecimal, Zero};
 
-use super::pnl_daily;
+use super::{fills_of, pnl_daily};
 use crate::sinks::rollup::contract::{Contributions, GroupKey, Line, RollUp, Source, Tables, Target, Unit, Why};
 
 const FILLS: usize = 0;
@@ -51,9 +51,7 @@ impl RollUp for Worker {
     }
 
     fn dependents(&self, tables: &Tables<'_>, _source: usize, order: &Line<'_>, units: &mut Vec<Unit>) {
-        if let Ok(Some(id)) = order.bytes("id") {
-            units.extend(tables.find(FILLS, "order_id", id).iter().map(Line::unit));
-        }
+        fills_of(tables, FILLS, order, units);
     }
 
     fn contribute(&self, tables: &Tables<'_>, source: usize, row: &Line<'_>, out: &mut Contributions) {
