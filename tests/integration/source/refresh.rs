@@ -101,7 +101,7 @@ async fn a_table_that_was_out_of_the_publication_for_a_moment_is_copied_again() 
     pg.psql("ALTER PUBLICATION moment DROP TABLE s.t").unwrap();
     pg.psql("INSERT INTO s.t VALUES (2); INSERT INTO s.u VALUES (1)").unwrap();
     pg.psql("ALTER PUBLICATION moment ADD TABLE ONLY s.t").unwrap();
-    refreshed(&rig, &mut running, &pg, 1).await;
+    running.refreshed(&rig, 1).await;
     running.reach(lsn(&pg.psql(&format!("INSERT INTO s.t VALUES (3); {HERE}")).unwrap())).await;
     let replay = rig.replay(&running.watermark);
     assert_eq!(replay.rows("s.t"), ["1", "2", "3"]);
@@ -124,7 +124,7 @@ async fn tables_left_out_for_one_run_are_gone_and_come_back_whole() {
     running.stop().await;
     rig.settings.tables = tables("s.t");
     let mut running = rig.stream().await;
-    refreshed(&rig, &mut running, &pg, 1).await;
+    running.refreshed(&rig, 1).await;
     running
         .reach(lsn(&pg.psql(&format!("INSERT INTO s.t VALUES (2); INSERT INTO s.u VALUES (2); {HERE}")).unwrap()))
         .await;
@@ -134,7 +134,7 @@ async fn tables_left_out_for_one_run_are_gone_and_come_back_whole() {
     running.stop().await;
     rig.settings.tables = tables("s.*");
     let mut running = rig.stream().await;
-    refreshed(&rig, &mut running, &pg, 2).await;
+    running.refreshed(&rig, 2).await;
     assert_eq!(rig.replay(&running.watermark).rows("s.u"), ["1", "2"]);
     running.stop().await;
 }
@@ -147,7 +147,7 @@ async fn a_column_that_took_the_name_of_another_is_copied() {
     let mut running = rig.stream().await;
     running.reach(lsn(&pg.psql(HERE).unwrap())).await;
     pg.psql("ALTER TABLE s.t DROP COLUMN v, ADD COLUMN v int DEFAULT 3").unwrap();
-    refreshed(&rig, &mut running, &pg, 1).await;
+    running.refreshed(&rig, 1).await;
     assert_eq!(rig.replay(&running.watermark).rows("s.t"), ["1|3"]);
     running.stop().await;
 }
