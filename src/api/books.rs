@@ -39,7 +39,10 @@ pub(super) async fn book(
     let books = view.books();
     if !books.engines().any(|e| e == engine) {
         let there: Vec<&str> = books.engines().collect();
-        let hint = format!("books are kept of: {}; add others to standby.books", there.join(", "));
+        let hint = match there.is_empty() {
+            true => "no books are kept: standby.books configures them, of tables that are captured".to_owned(),
+            false => format!("books are kept of: {}; add others to standby.books", there.join(", ")),
+        };
         return Err(ApiError::new(Code::UnknownBook, format!("no book is kept of '{engine}'"), hint).at(view.position));
     }
     let level = params.level.unwrap_or(2);

@@ -1,5 +1,6 @@
 //! Query parameters: reserved names, and everything else is a column.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::error::{ApiError, Code};
@@ -15,6 +16,9 @@ const WAIT_DEFAULT: Duration = Duration::from_secs(5);
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(60);
 /// A column of a reserved name is written with this prefix.
 const COLUMN_PREFIX: &str = "eq.";
+
+/// Names that are ours; a column of such a name needs the prefix.
+const RESERVED: [&str; 6] = ["min_lsn", "wait_ms", "limit", "level", "next", "tables"];
 
 /// The parameters of a request.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -33,7 +37,12 @@ impl Params {
     /// Reads the pairs of a query string.
     pub fn parse(pairs: Vec<(String, String)>) -> Result<Self, ApiError> {
         let mut params = Params { wait: WAIT_DEFAULT, ..Params::default() };
+        let mut names = HashSet::new();
         for (name, value) in pairs {
+            if !names.insert(canonical(&name).to_owned()) {
+                let hint = "give each parameter once; see docs/API.md";
+                return Err(ApiError::new(Code::BadRequest, format!("{name} is there more than once"), hint));
+            }
             let bad = |what: &str| {
                 ApiError::new(Code::BadRequest, format!("{name}: '{value}' is not {what}"), "see docs/API.md")
             };
@@ -76,6 +85,11 @@ impl Params {
     }
 }
 
+/// `eq.id` and `id` are one column, `eq.limit` and `limit` are not.
+fn canonical(name: &str) -> &str {
+    name.strip_prefix(COLUMN_PREFIX).filter(|column| !RESERVED.contains(column)).unwrap_or(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +123,11 @@ mod tests {
             assert_eq!(error.code, Code::BadRequest, "{name}={value}");
             assert!(error.message.contains(value));
         }
+        for twice in [["limit", "limit"], ["id", "id"], ["id", "eq.id"], ["eq.limit", "eq.limit"]] {
+            let error = parse(&twice.map(|name| (name, "1"))).unwrap_err();
+            assert!(error.code == Code::BadRequest && error.message.contains("more than once"), "{twice:?}: {error:?}");
+        }
+        assert!(parse(&[("limit", "1"), ("eq.limit", "1")]).is_ok());
         assert_eq!(parse(&[("wait_ms", "999999999")]).unwrap().wait, WAIT_MAX);
     }
 }

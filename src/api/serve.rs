@@ -1,6 +1,9 @@
 //! Listening, and stopping gracefully.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use axum::Router;
@@ -35,7 +38,12 @@ pub async fn bind(listen: SocketAddr, data_dir: &Path) -> Result<Bound, Refusal>
 impl Bound {
     /// Notes the address, so that commands find the service. Only whoever owns the data directory may say so.
     pub fn note(&self) -> Result<(), Refusal> {
-        std::fs::write(&self.note, format!("{}\n", self.address)).map_err(|error| {
+        let write = || {
+            let mut options = OpenOptions::new();
+            let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&self.note)?;
+            file.write_all(format!("{}\n", self.address).as_bytes())
+        };
+        write().map_err(|error: std::io::Error| {
             let what = format!("{} cannot be written: {error}", self.note.display());
             Refusal::new(Kind::Disk, what, "check the data directory")
         })
