@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::rollup::Point;
@@ -55,9 +55,14 @@ fn point_of(name: &str) -> Option<Point> {
     fits.then_some(point)
 }
 
+/// Makes the directory, its owner's alone.
+pub fn make(dir: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
 /// Writes a checkpoint of `view`.
 pub fn write(dir: &Path, view: &View, system_id: u64) -> io::Result<Checkpoint> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    make(dir)?;
     let point = (view.epoch, view.position.lsn);
     let path = path_of(dir, point);
     super::standby::checkpoint::write(&path, view, system_id)?;
@@ -91,8 +96,8 @@ pub fn hold(dir: &Path) -> io::Result<File> {
 }
 
 fn lock_file(dir: &Path) -> io::Result<File> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("lock"))
+    make(dir)?;
+    std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(dir.join("lock"))
 }
 
 /// The tape must be kept after here: the position of the oldest checkpoint. `None`: there is none, keep everything.

@@ -113,7 +113,7 @@ pub fn start(
     cancel: CancellationToken,
 ) -> Result<(Handles, oneshot::Receiver<Result<(), Error>>), Error> {
     let checkpoint_dir = settings.checkpoint_dir();
-    let make = std::fs::create_dir_all(&checkpoint_dir).and_then(|()| checkpoints::sweep(&checkpoint_dir));
+    let make = checkpoints::make(&checkpoint_dir).and_then(|()| checkpoints::sweep(&checkpoint_dir));
     make.map_err(Error::io("prepare", &checkpoint_dir))?;
     let pinned = checkpoints::pinned(&checkpoint_dir).map_err(Error::io("list the checkpoints in", &checkpoint_dir))?;
     pins.set(PIN, pinned.unwrap_or_default());

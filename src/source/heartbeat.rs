@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -146,7 +147,7 @@ fn parse(text: &str) -> Option<Lsn> {
 fn write(path: &Path, lsn: Lsn) -> std::io::Result<()> {
     let text = lsn.to_string();
     let temporary = path.with_extension("new");
-    let mut file = fs::File::create(&temporary)?;
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
     writeln!(file, "{text} {:08x}", crc32c::crc32c(text.as_bytes()))?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;

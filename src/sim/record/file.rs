@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -100,7 +101,7 @@ pub(super) fn rewrite(path: &Path, state: &State) -> Result<(File, u64), Error> 
     let failed = |source| Error::Io { doing: "compact", path: path.to_owned(), source };
     assert!(state.in_flight().is_none(), "compaction stands between events");
     let temporary = path.with_extension("record.new");
-    let file = OpenOptions::new().append(true).create(true).open(&temporary).map_err(failed)?;
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&temporary).map_err(failed)?;
     file.set_len(0).map_err(failed)?;
     let mut writer = BufWriter::new(&file);
     writer.write_all(encode(&Line::header(state)).as_bytes()).map_err(failed)?;

@@ -18,8 +18,9 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -73,10 +74,15 @@ impl Record {
     pub fn open(dir: &Path, name: &str, seed: u64, clock: Clock) -> Result<Self, Error> {
         let path = path_of(dir, name);
         let failed = |doing, source| Error::Io { doing, path: path.clone(), source };
-        std::fs::create_dir_all(dir).map_err(|e| failed("create the directory of", e))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| failed("create the directory of", e))?;
         let fresh = !path.exists();
-        let file =
-            OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(|e| failed("open", e))?;
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|e| failed("open", e))?;
         lock(&file, &path)?;
         let (state, good_bytes) = if fresh { (None, 0) } else { file::read(&path)? };
         let state = match state {

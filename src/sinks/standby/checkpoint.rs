@@ -9,8 +9,9 @@
 //!
 //! Invariant: a file under its final name is whole: written under a temporary name, synced, renamed, the directory synced.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -56,10 +57,15 @@ struct TableMeta {
     rows: u64,
 }
 
+/// Rows are in it: its owner alone may read it.
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
 /// Writes `view` to `path`, which appears whole or not at all.
 pub fn write(path: &Path, view: &View, system_id: u64) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
-    let mut file = BufWriter::with_capacity(BLOCK_BYTES, File::create(&temporary)?);
+    let mut file = BufWriter::with_capacity(BLOCK_BYTES, create(&temporary)?);
     file.write_all(MAGIC)?;
     file.write_all(&VERSION.to_le_bytes())?;
     let meta = Meta {
