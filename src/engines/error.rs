@@ -61,10 +61,32 @@ impl Error {
             Error::Rejected { .. } | Error::Conflict { .. } | Error::Closed { .. } => Kind::Server,
             Error::Refused(_) => Kind::Usage,
         };
+        let hint = self.hint();
         match self {
             Error::Refused(refusal) => refusal,
-            other => Refusal::new(kind, other.to_string(), ""),
+            other => Refusal::new(kind, other.to_string(), hint),
         }
+    }
+
+    /// What to do about it, where that is known.
+    fn hint(&self) -> String {
+        let Error::Rejected { op, code, .. } = self else { return String::new() };
+        let missing = [
+            SqlState::UNDEFINED_TABLE,
+            SqlState::INVALID_SCHEMA_NAME,
+            SqlState::UNDEFINED_FUNCTION,
+            SqlState::UNDEFINED_COLUMN,
+        ];
+        if missing.contains(code) {
+            return "the owner of the database makes the tables with: pgtape migrate up".into();
+        }
+        if *code == SqlState::INSUFFICIENT_PRIVILEGE {
+            let schema = op.split('.').next().unwrap_or_default();
+            return format!(
+                "grant its role to this log-in (pgtape migrate up makes it): GRANT pgtape_engine_{schema} TO .."
+            );
+        }
+        String::new()
     }
 
     /// The end of an attempt that is not tried again.

@@ -34,6 +34,8 @@ pub trait Observer: Send + Sync {
     fn started(&self, op: &'static str);
     /// It ended, `elapsed` after it was asked for.
     fn finished(&self, op: &'static str, outcome: Outcome, elapsed: Duration);
+    /// The caller took no interest any more: the write was cancelled, and whether it is committed is not known.
+    fn abandoned(&self, _op: &'static str) {}
     /// An attempt failed and will be repeated.
     fn retried(&self, _op: &'static str) {}
 }

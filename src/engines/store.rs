@@ -103,8 +103,7 @@ impl Store {
 
     /// Commits the event: returns when Postgres has committed it, now or in an earlier attempt.
     pub async fn write(&self, event: &Event, params: Params<'_>) -> Result<Committed, Error> {
-        self.observer.started(event.name);
-        let begun = Instant::now();
+        let told = Told::start(&*self.observer, event.name);
         let result = self.commit(event, params).await;
         let outcome = match &result {
             Ok(committed) if committed.applied => Outcome::Applied,
@@ -114,7 +113,7 @@ impl Store {
                 Outcome::Rejected
             }
         };
-        self.observer.finished(event.name, outcome, begun.elapsed());
+        told.finish(outcome);
         result
     }
 
@@ -188,6 +187,35 @@ impl Store {
             lease.give_back();
         }
         Ok(Ok((rows?, lsn?)))
+    }
+}
+
+/// A write that the observer was told of: it is told of its end, too, whatever that is.
+struct Told<'a> {
+    observer: &'a dyn Observer,
+    op: &'static str,
+    begun: Instant,
+    finished: bool,
+}
+
+impl<'a> Told<'a> {
+    fn start(observer: &'a dyn Observer, op: &'static str) -> Self {
+        observer.started(op);
+        Self { observer, op, begun: Instant::now(), finished: false }
+    }
+
+    fn finish(mut self, outcome: Outcome) {
+        self.finished = true;
+        self.observer.finished(self.op, outcome, self.begun.elapsed());
+    }
+}
+
+/// Dropped with the future of a write: cancelled.
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.observer.abandoned(self.op);
+        }
     }
 }
 

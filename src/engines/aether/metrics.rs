@@ -67,6 +67,10 @@ impl Observer for Metrics {
         self.writes.with_label_values(&[label(op), outcome.label()]).inc();
         self.latency.with_label_values(&[label(op)]).observe(elapsed.as_secs_f64() * 1_000.0);
     }
+
+    fn abandoned(&self, _op: &'static str) {
+        self.queue_depth.dec();
+    }
 }
 
 /// `aether.arb` is `arb` on the dashboards.
@@ -84,6 +88,8 @@ mod tests {
         let metrics = Metrics::register(&registry).unwrap();
         metrics.started("aether.arb");
         metrics.started("aether.bundle");
+        metrics.started("aether.pool");
+        metrics.abandoned("aether.pool");
         metrics.finished("aether.arb", Outcome::Applied, Duration::from_micros(80));
         let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
         for line in [
