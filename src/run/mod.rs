@@ -99,7 +99,30 @@ async fn alone<T>(
 }
 
 /// A part that runs until it is told to stop, or until it cannot go on.
-type Part = JoinHandle<Result<(), Refusal>>;
+struct Part {
+    task: JoinHandle<Result<(), Refusal>>,
+    /// Cancelled when the part has ended, in whatever way.
+    over: CancellationToken,
+}
+
+impl Part {
+    fn spawn(work: impl Future<Output = Result<(), Refusal>> + Send + 'static) -> Self {
+        let over = CancellationToken::new();
+        let guard = over.clone().drop_guard();
+        let task = tokio::spawn(async move {
+            let _guard = guard;
+            work.await
+        });
+        Self { task, over }
+    }
+
+    /// Its result, once it has ended.
+    async fn join(self) -> Result<(), Refusal> {
+        self.task.await.unwrap_or_else(|panic| {
+            Err(Refusal::new(Kind::Tape, format!("a part ended in a panic: {panic}"), "look at the log; start again"))
+        })
+    }
+}
 
 /// The running parts.
 struct Service {
@@ -139,7 +162,7 @@ impl Service {
         });
         let (stop_ingest, stop_rest) = (CancellationToken::new(), CancellationToken::new());
         tokio::spawn(retention::keep(Arc::clone(&scene), pins, stop_rest.clone()));
-        let ingest = tokio::spawn(opened.run(stop_ingest.clone()));
+        let ingest = Part::spawn(opened.run(stop_ingest.clone()));
         Ok(Self { config, scene, verifier, stop_ingest, ingest, stop_sinks, delivery, stop_rest })
     }
 
@@ -147,8 +170,8 @@ impl Service {
     async fn until(&self, stop: &CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
-            () = ended(&self.ingest) => {}
-            () = ended(&self.delivery) => {}
+            () = self.ingest.over.cancelled() => {}
+            () = self.delivery.over.cancelled() => {}
         }
     }
 
@@ -165,9 +188,9 @@ impl Service {
         let limit = self.config.drain;
         let work = async {
             self.stop_ingest.cancel();
-            let ingested = joined(self.ingest).await;
+            let ingested = self.ingest.join().await;
             self.stop_sinks.cancel();
-            ingested.and(joined(self.delivery).await)
+            ingested.and(self.delivery.join().await)
         };
         let result = tokio::time::timeout(limit, work).await;
         self.stop_rest.cancel();
@@ -191,7 +214,7 @@ fn deliver(
             stop.cancelled().await;
             Ok(())
         };
-        return Ok((None, tokio::spawn(idle)));
+        return Ok((None, Part::spawn(idle)));
     }
     let settings = settings::sinks(config)?;
     let identity: Identity = (&opened.tape.origin).into();
@@ -203,21 +226,7 @@ fn deliver(
             Err(_) => Err(Refusal::new(Kind::Tape, "the delivery ended in a panic", "look at the log; start again")),
         }
     };
-    Ok((Some(handles), tokio::spawn(delivery)))
-}
-
-async fn joined(task: Part) -> Result<(), Refusal> {
-    task.await.unwrap_or_else(|panic| {
-        Err(Refusal::new(Kind::Tape, format!("a part ended in a panic: {panic}"), "look at the log; start again"))
-    })
-}
-
-/// Waits until the task has ended, without taking its result.
-async fn ended<T>(task: &JoinHandle<T>) {
-    const POLL: std::time::Duration = std::time::Duration::from_millis(50);
-    while !task.is_finished() {
-        tokio::time::sleep(POLL).await;
-    }
+    Ok((Some(handles), Part::spawn(delivery)))
 }
 
 fn api_service(service: &Service, stop: &CancellationToken) -> api::Service {

@@ -12,15 +12,17 @@ use super::status::Scene;
 use crate::config;
 use crate::tape::{self, Pins, Policy, Retained, Usage};
 
-/// How often.
-const EVERY: Duration = Duration::from_secs(5);
+/// How often the size of the tape is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Segments are deleted once in so many looks.
+const LOOKS_A_ROUND: u32 = 5;
 
-/// What the last round found.
+/// What the last look found.
 #[derive(Debug, Default)]
 pub(super) struct Findings(Mutex<Option<Usage>>);
 
 impl Findings {
-    /// Size and extent of the tape; `None` before the first round.
+    /// Size and extent of the tape; `None` before the first look.
     pub fn usage(&self) -> Option<Usage> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -30,17 +32,22 @@ impl Findings {
     }
 }
 
-/// Rounds until `stop`.
+/// Looks and rounds until `stop`.
 pub(super) async fn keep(scene: Arc<Scene>, pins: Pins, stop: CancellationToken) {
-    loop {
+    for look in 0_u32.. {
         let (work, pins) = (Arc::clone(&scene), pins.clone());
-        let round = tokio::task::spawn_blocking(move || round(&work, &pins)).await;
+        let deletes = look % LOOKS_A_ROUND == 0;
+        let round = tokio::task::spawn_blocking(move || match deletes {
+            true => round(&work, &pins),
+            false => tape::usage(&work.config.tape.dir),
+        });
+        let round = round.await;
         match round {
             Ok(Ok(usage)) => scene.retention.set(usage),
             Ok(Err(error)) => tracing::warn!(%error, "segments could not be deleted; tried again"),
             Err(panic) => tracing::error!(%panic, "a round of retention ended in a panic"),
         }
-        if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+        if stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_none() {
             return;
         }
     }

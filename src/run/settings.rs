@@ -77,11 +77,10 @@ fn extras(from: &config::Standby) -> Extras {
 /// file). One that lacked a table would empty its target.
 fn rollups(config: &Config) -> Result<Vec<Arc<dyn RollUp>>, Refusal> {
     let names: &[String] = if config.has_sink(SinkName::Rollup) { &config.rollups.names } else { &[] };
-    let captured = |table: &TableName| config.source.tables.iter().any(|pattern| pattern.matches(table));
     let mut rollups = Vec::new();
     for name in names {
         let rollup = by_hand::rollup(name).ok_or_else(|| unknown(name))?;
-        match rollup.sources().iter().find(|source| !captured(&source.table)) {
+        match rollup.sources().iter().find(|source| !config.captures(&source.table)) {
             None => rollups.push(rollup),
             Some(missing) => {
                 tracing::info!(rollup = name, table = %missing.table, "left out: the table is not captured")
