@@ -47,7 +47,22 @@ fn text(report: &Value) -> String {
         let counts = format!("{} groups, {} quarantined", rollup["groups"], rollup["quarantined"]);
         compared(rollup, "rollup", &counts, &mut lines);
     }
+    lines.push(verdict(report));
     lines.join("\n")
+}
+
+/// `equal: 28 tables, 5 roll-ups at 0/16B3748`, or how many of them differ.
+fn verdict(report: &Value) -> String {
+    let count = |part: &str, name: &str| {
+        let all = report[part].as_array().map_or(&[][..], Vec::as_slice);
+        match all.iter().filter(|item| item["equal"] != Value::Bool(true)).count() {
+            0 => format!("{} {name}", all.len()),
+            differ => format!("{differ} of {} {name}", all.len()),
+        }
+    };
+    let result = if report["ok"] == Value::Bool(true) { "equal" } else { "DIFFERENT" };
+    let lsn = report["lsn"].as_str().unwrap_or("?");
+    format!("{result}: {}, {} at {lsn}", count("tables", "tables"), count("rollups", "roll-ups"))
 }
 
 /// One line, and one more for each row or group that differs.
@@ -62,5 +77,23 @@ fn compared(item: &Value, name: &str, counts: &str, lines: &mut Vec<String>) {
             _ => format!("only in {only_in}"),
         };
         lines.push(format!("           {} {what}", difference["key"]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_last_line_is_the_verdict() {
+        let check = |equal: [bool; 2], want: &str| {
+            let table = |equal: bool| json!({"table": "s.t", "equal": equal, "rows_postgres": 1, "rows_standby": 1});
+            let tables = equal.map(table);
+            let report = json!({"ok": equal == [true, true], "lsn": "0/A", "tables": tables, "rollups": []});
+            assert_eq!(text(&report).lines().last(), Some(want));
+        };
+        check([true, true], "equal: 2 tables, 0 roll-ups at 0/A");
+        check([true, false], "DIFFERENT: 1 of 2 tables, 0 roll-ups at 0/A");
     }
 }

@@ -243,6 +243,12 @@ impl Config {
         Ok(&self.source.tables)
     }
 
+    /// Whether a pattern names the table.
+    #[must_use]
+    pub fn captures(&self, table: &TableName) -> bool {
+        self.source.tables.iter().any(|pattern| pattern.matches(table))
+    }
+
     /// Whether the sink is switched on.
     #[must_use]
     pub fn has_sink(&self, sink: SinkName) -> bool {

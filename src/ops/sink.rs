@@ -8,6 +8,7 @@ use crate::config::{Config, SinkName};
 use crate::model::Position;
 use crate::pg::{self, Purpose, SqlState};
 use crate::refusal::{Kind, Refusal};
+use crate::sinks::rollup::by_hand;
 use crate::sinks::{checkpoint_dir, checkpoints, cursor};
 
 /// Where a sink stands, durably.
@@ -55,10 +56,11 @@ pub async fn show(config: &Config) -> Result<Sinks, Refusal> {
     if config.has_sink(SinkName::Standby) {
         sinks.push(standby(config)?);
     }
-    if config.has_sink(SinkName::Rollup) && !config.rollups.names.is_empty() {
+    let kept = kept(config);
+    if !kept.is_empty() {
         let doing = "look at the positions of the roll-ups";
         let session = pg::connect(config.address()?, Purpose::Control).await.map_err(|e| e.into_refusal(doing))?;
-        for name in &config.rollups.names {
+        for name in kept {
             let stored = match cursor::read(&*session, name).await {
                 Ok(stored) => stored,
                 Err(error) if error.is(&SqlState::UNDEFINED_TABLE) => None,
@@ -76,6 +78,15 @@ pub async fn show(config: &Config) -> Result<Sinks, Refusal> {
     Ok(Sinks { sinks })
 }
 
+/// The roll-ups that a run keeps: those named of which every table they read is captured.
+fn kept(config: &Config) -> Vec<&String> {
+    let reads_captured = |name: &&String| {
+        by_hand::rollup(name).is_some_and(|rollup| rollup.sources().iter().all(|s| config.captures(&s.table)))
+    };
+    let names = if config.has_sink(SinkName::Rollup) { config.rollups.names.as_slice() } else { &[] };
+    names.iter().filter(reads_captured).collect()
+}
+
 fn standby(config: &Config) -> Result<SinkFacts, Refusal> {
     let found = checkpoints::list(&checkpoint_dir(&config.data_dir)).map_err(|e| {
         Refusal::new(Kind::Disk, format!("the checkpoints cannot be listed: {e}"), "check the data directory")
@@ -87,4 +98,32 @@ fn standby(config: &Config) -> Result<SinkFacts, Refusal> {
         generation: None,
         checkpoints: found.iter().map(|c| Position::whole(c.point.1)).collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Environment, Overrides};
+
+    #[tokio::test]
+    async fn only_what_is_kept_is_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let flags = Overrides {
+            config: Some(concat!(env!("CARGO_MANIFEST_DIR"), "/config/pgtape.toml").into()),
+            tables: Some("shop.*".into()),
+            data_dir: Some(dir.path().to_owned()),
+            ..Overrides::default()
+        };
+        let mut config = Config::load(&flags, &Environment::default()).unwrap();
+        assert_eq!(kept(&config).len(), 0);
+        let shown: Vec<String> = show(&config).await.unwrap().sinks.into_iter().map(|s| s.sink).collect();
+        assert_eq!(shown, ["standby"], "and no server is asked");
+        config.source.tables = config
+            .rollups
+            .names
+            .iter()
+            .map(|n| crate::model::Pattern::parse(&n.replace("pnl_daily", "*")).unwrap())
+            .collect();
+        assert_eq!(kept(&config).len(), config.rollups.names.len());
+    }
 }

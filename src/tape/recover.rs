@@ -286,7 +286,12 @@ fn cut_copy(dir: &Path, tail: &mut Tail, intent: &Intent, before: State) -> Resu
     Saved { tape: before.chain.tape, segment: tail.number, offset: before.offset, lsn: before.end }.save(dir)?;
     fail_here!("tape::recover-before-copy-cut", &path);
     cut(&tail.file, &path, before.offset)?;
-    tracing::warn!(epoch = intent.epoch, slot = %intent.slot, "cut off a first copy that had not ended");
+    // A reset notes a copy that is due, of no tables yet: nothing was cut short.
+    if intent.tables.is_empty() {
+        tracing::info!(epoch = intent.epoch, slot = %intent.slot, "a reset was asked for: a new first copy is due");
+    } else {
+        tracing::warn!(epoch = intent.epoch, slot = %intent.slot, "cut off a first copy that had not ended");
+    }
     tail.state = before;
     tail.unfinished = None;
     tail.cut_copy = Some(intent.clone());

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use pgtape::sandbox::{Finished, finish};
 
-use crate::common::{database, server};
+use crate::common::{database, server, url_as};
 
 /// The program, with nothing of our own environment's `PGTAPE_*`.
 fn pgtape(arguments: &[&str]) -> Finished {
@@ -174,6 +174,36 @@ fn nobody_at_the_terminal_means_not_confirmed() {
     let log = std::fs::read_to_string(dir.path().join("operator.log")).unwrap();
     assert!(log.contains(r#""reason":"a test""#) && log.contains("slot drop"), "{log}");
     check(&drop_slot(&["--reason", "again", "--yes"]), 5, "does not exist");
+}
+
+#[test]
+fn simulating_without_tables_or_rights_says_what_to_do() {
+    let database = database();
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().display().to_string();
+    let simulate = |url: &str| {
+        pgtape(&[
+            "simulate",
+            "--seconds",
+            "1",
+            "--rate",
+            "10",
+            "--engines",
+            "perplex",
+            "--url",
+            url,
+            "--data-dir",
+            &data,
+        ])
+    };
+    check(&simulate(&database.url()), 4, "pgtape migrate up");
+    let up = pgtape(&["migrate", "up", "--only", "perplex", "--url", &database.url(), "--data-dir", &data]);
+    assert_eq!(up.code, Some(0), "{up:?}");
+    let guest = format!("guest_of_{}", database.name());
+    database.psql(&format!("CREATE ROLE {guest} LOGIN PASSWORD '{guest}'")).unwrap();
+    let refused = simulate(&url_as(&database.url(), &guest));
+    database.psql(&format!("DROP ROLE {guest}")).unwrap();
+    check(&refused, 4, "GRANT pgtape_engine_perplex TO");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Position commands beside and after a running service: what they refuse, what they change, what they leave behind.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Duration;
 
 use pgtape::sandbox::{Finished, PrivatePostgres, Service, ServiceProcess};
@@ -151,6 +153,37 @@ fn two_services_do_not_share_an_address_a_tape_or_a_slot() {
     verify(&service, true);
 }
 
+/// Every file and directory below `dir`, with its mode.
+fn modes(dir: &Path) -> Vec<(String, u32)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let metadata = path.metadata().unwrap();
+        found.push((path.display().to_string(), metadata.permissions().mode() & 0o777));
+        if metadata.is_dir() {
+            found.extend(modes(&path));
+        }
+    }
+    found
+}
+
+#[test]
+fn nobody_else_may_read_what_is_in_the_data_directory() {
+    let (server, dir) = (server(&[]), TempDir::new().unwrap());
+    let service = start(&server, &dir);
+    run(&service, &["simulate", "--engines", "perplex", "--seconds", "1", "--rate", "20"], 0);
+    run(&service, &["quarantine", "list"], 0);
+    wait(&service, "a checkpoint is written", |_| {
+        std::fs::read_dir(dir.path().join("data/standby")).unwrap().count() > 1
+    });
+    let found = modes(&dir.path().join("data"));
+    for part in ["http.address", "sim/perplex", "standby/", "tape/lock", "quarantine/standby"] {
+        assert!(found.iter().any(|(path, _)| path.contains(part)), "{part} is not in {found:?}");
+    }
+    let open: Vec<_> = found.iter().filter(|(_, mode)| ![0o600, 0o700].contains(mode)).collect();
+    assert!(open.is_empty(), "{open:?}");
+}
+
 #[test]
 fn after_uninstall_only_the_tables_are_left() {
     let (server, dir) = (server(&[]), TempDir::new().unwrap());
@@ -167,7 +200,8 @@ fn after_uninstall_only_the_tables_are_left() {
     std::fs::write(dir.path().join("data/notes.txt"), "mine").unwrap();
 
     run(&service, &["uninstall", "--dry-run"], 0);
-    run(&service, &["uninstall", "--reason", "a test", "--yes"], 0);
+    let done = run(&service, &["uninstall", "--reason", "a test", "--yes"], 0);
+    assert!(!done.stderr.contains("ERROR"), "{done:?}");
     let left = "SELECT (SELECT count(*) FROM pg_replication_slots), (SELECT count(*) FROM pg_publication), \
                 to_regnamespace('pgtape') IS NULL, (SELECT count(*) FROM perplex.fills)";
     assert_eq!(server.psql(left).unwrap(), "0|0|t|1");
@@ -175,4 +209,12 @@ fn after_uninstall_only_the_tables_are_left() {
         std::fs::read_dir(dir.path().join("data")).unwrap().map(|f| f.unwrap().file_name()).collect();
     files.sort();
     assert_eq!(files, ["notes.txt", "operator.log"], "what is not pgtape's stays, and a note of what was done");
+
+    // Without it nothing is left at all, not even the place for the note; that is no error.
+    let (server, dir) = (crate::common::server(&[]), TempDir::new().unwrap());
+    let mut service = start(&server, &dir);
+    service.terminate(AT_MOST).unwrap();
+    let done = run(&service, &["uninstall", "--reason", "a test", "--yes", "--json"], 0);
+    assert!(!done.stderr.contains("ERROR") && !done.stderr.contains("WARN"), "{done:?}");
+    assert!(!dir.path().join("data").exists());
 }

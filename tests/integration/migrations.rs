@@ -10,7 +10,7 @@ use pgtape::source::{Settings, prepare};
 use uuid::Uuid;
 
 use crate::common::engines::{address, migrate};
-use crate::common::{database, server};
+use crate::common::{database, server, url_as};
 
 /// Everything of the schema: what is there, how it is made, who may use it, what is published.
 fn schema(database: &Database) -> String {
@@ -206,12 +206,6 @@ async fn ids_made_in_sql_are_those_of_rust() {
     let bundle = pgtape::engines::aether::bundle_id(arb, -1);
     let sql = "SELECT a, aether.bundle_id(a, -1) FROM aether.arb_id('block 7, path ü') a";
     assert_eq!(database.psql(sql).unwrap(), format!("{arb}|{bundle}"));
-}
-
-/// The same place for `role`, whose password is its name.
-fn url_as(url: &str, role: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap();
-    format!("{scheme}://{role}:{role}@{}", rest.rsplit_once('@').unwrap().1)
 }
 
 fn as_role(server: &PrivatePostgres, role: &str, sql: &str) -> Result<String, String> {

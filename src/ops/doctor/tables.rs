@@ -44,7 +44,9 @@ pub(super) async fn read(session: &Session, config: &Config) -> Result<Captured,
 pub(super) async fn examine(session: &Session, captured: &Captured, role: &str) -> Result<Vec<Check>, pg::Error> {
     let mut checks = captured.patterns.clone();
     if checks.is_empty() {
-        checks.push(Check::ok("tables", format!("{} captured", captured.chosen.len())));
+        let heartbeat = TableName::new("pgtape", "heartbeat");
+        let beside = if captured.catalog.iter().any(|t| t.name == heartbeat) { " and pgtape.heartbeat" } else { "" };
+        checks.push(Check::ok("tables", format!("{} captured{beside}", captured.chosen.len())));
     }
     let found: Vec<Check> = captured.chosen.iter().filter_map(|table| one(captured, table, role)).collect();
     for (name, well) in

@@ -33,6 +33,12 @@ pub fn server(settings: &[(&str, &str)]) -> PrivatePostgres {
     PrivatePostgres::start(Options { settings, binaries }).unwrap_or_else(|e| panic!("{e}"))
 }
 
+/// The same place for `role`, whose password is its name.
+pub fn url_as(url: &str, role: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap();
+    format!("{scheme}://{role}:{role}@{}", rest.rsplit_once('@').unwrap().1)
+}
+
 /// Everything that happens now and then happens all the time.
 const BUSY: &str = "[tape]\nsegment_bytes = \"1 MiB\"\nhistory = \"1 s\"\n[standby]\ncheckpoint_every = \"500 ms\"\n";
 
