@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
+
 use crate::refusal::{Kind, Refusal};
 
 /// The options every command takes. Not `Debug`: the URL may hold a password.
@@ -9,7 +11,7 @@ use crate::refusal::{Kind, Refusal};
 #[command(next_help_heading = "Options of every command")]
 pub struct Overrides {
     /// The configuration file; every key is described in config/pgtape.toml
-    #[arg(long, global = true, value_name = "FILE", env = "PGTAPE_CONFIG", hide_env_values = true)]
+    #[arg(long, global = true, value_name = "FILE", env = "PGTAPE_CONFIG", hide_env_values = true, value_parser = path())]
     pub config: Option<PathBuf>,
 
     /// Postgres: postgres://user@host:port/database?sslmode=.. (else DATABASE_URL, else the file)
@@ -29,7 +31,7 @@ pub struct Overrides {
     pub publication: Option<String>,
 
     /// Where the tape, checkpoints and quarantine are kept [default: ./pgtape-data]
-    #[arg(long, global = true, value_name = "DIR", env = "PGTAPE_DATA_DIR", hide_env_values = true)]
+    #[arg(long, global = true, value_name = "DIR", env = "PGTAPE_DATA_DIR", hide_env_values = true, value_parser = path())]
     pub data_dir: Option<PathBuf>,
 
     /// Where HTTP is served and asked; other than loopback needs --listen-anywhere, or the same twice
@@ -50,6 +52,11 @@ pub struct Overrides {
     /// The sinks, where the command takes them.
     #[arg(skip)]
     pub sinks: Option<String>,
+}
+
+/// Clap's own parser of paths refuses an empty variable; here that is one that is not set, as with every other option.
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// What is taken from the environment and never from the command line.

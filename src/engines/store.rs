@@ -227,3 +227,38 @@ fn stands(row: &Row) -> bool {
 fn read_lsn(row: &Row) -> Result<Lsn, pg::Error> {
     Ok(Lsn(row.try_get::<_, PgLsn>(0)?.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Spy(Mutex<Vec<&'static str>>);
+
+    impl Observer for Spy {
+        fn started(&self, _op: &'static str) {
+            self.0.lock().unwrap().push("started");
+        }
+        fn finished(&self, _op: &'static str, _outcome: Outcome, _elapsed: Duration) {
+            self.0.lock().unwrap().push("finished");
+        }
+        fn abandoned(&self, _op: &'static str) {
+            self.0.lock().unwrap().push("abandoned");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_write_ends_for_the_observer_too() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("postgres://a@{}/d?sslmode=disable", silent.local_addr().unwrap());
+        let spy = Arc::new(Spy::default());
+        let store = Store::observed(url.parse().unwrap(), Options::default(), Arc::clone(&spy) as Arc<dyn Observer>);
+        let event = Event { name: "s.event", sql: "SELECT" };
+        timeout(Duration::from_millis(50), store.write(&event, &[])).await.unwrap_err();
+        assert_eq!(*spy.0.lock().unwrap(), ["started", "abandoned"]);
+        Told::start(&*spy, "s.event").finish(Outcome::Applied);
+        assert_eq!(spy.0.lock().unwrap()[2..], ["started", "finished"]);
+    }
+}

@@ -35,7 +35,8 @@ pub struct Entry {
     pub row: BTreeMap<String, Option<String>>,
     /// Why it cannot be used.
     pub reason: String,
-    /// Where on the tape it came.
+    /// The commit by which it had come: rows are looked at when a batch of commits has been applied, so the row's own
+    /// commit is this one or a little before.
     pub position: String,
 }
 

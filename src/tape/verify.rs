@@ -23,6 +23,8 @@ pub struct Report {
     pub transactions: u64,
     /// Messages in them.
     pub messages: u64,
+    /// Stretches of history that an operator agreed to lose.
+    pub gaps: u64,
     /// Bytes that check out.
     pub bytes: u64,
     /// The tape's end.
@@ -76,7 +78,11 @@ pub struct FrameFacts {
 pub fn frames(dir: &Path, mut visit: impl FnMut(&FrameFacts)) -> Result<Report, Error> {
     let numbers = segments(dir)?;
     let newest = *numbers.last().expect("checked not to be empty");
-    let mut report = Report::default();
+    let (mut report, mut gaps) = (Report::default(), 0);
+    let mut visit = |frame: &FrameFacts| {
+        gaps += u64::from(frame.kind == FrameKind::Gap.name());
+        visit(frame);
+    };
     let mut before = None;
     for number in numbers {
         let mut window = Window::open(dir, number)?;
@@ -97,6 +103,7 @@ pub fn frames(dir: &Path, mut visit: impl FnMut(&FrameFacts)) -> Result<Report, 
         });
         before = Some(scan.state);
     }
+    report.gaps = gaps;
     Ok(report)
 }
 

@@ -49,12 +49,12 @@ fn a_wrong_command_line_is_refused_in_one_line() {
 #[test]
 fn an_empty_value_is_not_taken_for_none() {
     for option in ["--tables", "--url", "--slot", "--publication", "--data-dir", "--listen", "--config", "--sinks"] {
-        check(&pgtape(&["run", option, ""]), 2, option);
-        check(&pgtape(&["run", &format!("{option}=")]), 2, option);
+        check(&pgtape(&["run", option, ""]), 2, "> is empty");
+        check(&pgtape(&["run", &format!("{option}=")]), 2, &format!("{option} <"));
     }
     check(&pgtape(&["slot", "drop", "--reason", ""]), 2, "--reason <TEXT> is empty");
     let mut unset = Command::new(env!("CARGO_BIN_EXE_pgtape"));
-    unset.args(["tape", "info", "--data-dir", "/nowhere"]).env("PGTAPE_TABLES", "").env("PGTAPE_LISTEN", "");
+    unset.args(["tape", "info", "--data-dir", "/nowhere"]).env("PGTAPE_TABLES", "").env("PGTAPE_CONFIG", "");
     assert_eq!(finish(unset).unwrap().code, Some(6), "an empty variable is one that is not set");
 }
 

@@ -168,7 +168,7 @@ fn modes(dir: &Path) -> Vec<(String, u32)> {
 }
 
 #[test]
-fn nobody_else_may_read_what_is_in_the_data_directory() {
+fn nobody_else_may_read_the_data_directory_and_the_doctor_counts_as_run_does() {
     let (server, dir) = (server(&[]), TempDir::new().unwrap());
     let service = start(&server, &dir);
     run(&service, &["simulate", "--engines", "perplex", "--seconds", "1", "--rate", "20"], 0);
@@ -176,12 +176,32 @@ fn nobody_else_may_read_what_is_in_the_data_directory() {
     wait(&service, "a checkpoint is written", |_| {
         std::fs::read_dir(dir.path().join("data/standby")).unwrap().count() > 1
     });
+    let report = service.service().finish(&["doctor", "--json"]).unwrap().json();
+    let tables = report["checks"].as_array().unwrap().iter().find(|check| check["check"] == "tables").unwrap();
+    let (count, beside) = tables["message"].as_str().unwrap().split_once(" captured").unwrap();
+    assert!(service.log().contains(&format!("; {count} tables, ")), "doctor counts {count}: {}", service.log());
+    assert_eq!(beside, " and pgtape.heartbeat");
+
     let found = modes(&dir.path().join("data"));
     for part in ["http.address", "sim/perplex", "standby/", "tape/lock", "quarantine/standby"] {
         assert!(found.iter().any(|(path, _)| path.contains(part)), "{part} is not in {found:?}");
     }
     let open: Vec<_> = found.iter().filter(|(_, mode)| ![0o600, 0o700].contains(mode)).collect();
     assert!(open.is_empty(), "{open:?}");
+}
+
+#[test]
+fn a_reset_is_not_called_a_copy_that_was_cut_short() {
+    let (server, dir) = (server(&[]), TempDir::new().unwrap());
+    let mut service = start(&server, &dir);
+    fill(&server, "1", "10");
+    service.terminate(AT_MOST).unwrap();
+    run(&service, &["slot", "reset", "--reason", "a test", "--yes"], 0);
+    service.start_again().unwrap();
+    service.wait_ready(AT_MOST).unwrap();
+    let log = service.log();
+    assert!(log.contains("a reset was asked for") && !log.contains("had not ended"), "{log}");
+    verify(&service, true);
 }
 
 #[test]

@@ -138,6 +138,8 @@ pub struct Verified {
     pub frames: u64,
     /// Committed units.
     pub transactions: u64,
+    /// Stretches of history that an operator agreed to lose; `tape cat` shows where and why.
+    pub gaps: u64,
     /// Bytes that check out.
     pub bytes: u64,
     /// The end.
@@ -150,8 +152,8 @@ pub struct Verified {
 pub fn verify(dir: &Path) -> Result<Verified, Refusal> {
     let report = tape::verify(dir).map_err(tape::Error::into_refusal)?;
     let tail = report.tail.map(|t| format!("{} at offset {}: {}", t.path.display(), t.offset, t.why));
-    let tape::Report { segments, frames, transactions, bytes, end, .. } = report;
-    Ok(Verified { ok: true, segments, frames, transactions, bytes, end, tail })
+    let tape::Report { segments, frames, transactions, gaps, bytes, end, .. } = report;
+    Ok(Verified { ok: true, segments, frames, transactions, gaps, bytes, end, tail })
 }
 
 impl fmt::Display for Verified {
@@ -161,6 +163,9 @@ impl fmt::Display for Verified {
             "{} segments, {} frames, {} transactions, {} bytes: all check out up to {}",
             self.segments, self.frames, self.transactions, self.bytes, self.end
         )?;
+        if self.gaps > 0 {
+            write!(f, "\n{} gaps: history that an operator agreed to lose (tape cat shows where)", self.gaps)?;
+        }
         self.tail.iter().try_for_each(|tail| write!(f, "\nafter the last whole frame (in flight, or torn): {tail}"))
     }
 }

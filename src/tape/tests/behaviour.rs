@@ -213,6 +213,7 @@ fn a_refresh_and_an_empty_copy_are_units_with_their_tables() {
     assert_eq!(read(dir.path(), 10, &writer.watermark()).unwrap(), want);
     drop(writer);
     assert_eq!(open(dir.path()).1.end, Lsn(40));
+    assert_eq!(crate::tape::verify(dir.path()).unwrap().gaps, 1);
 }
 
 #[test]
