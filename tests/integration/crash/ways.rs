@@ -8,6 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use pgtape::sandbox::Service;
 use rand::{Rng, RngCore};
 
 use super::{CHURN, STOP, Stage};
@@ -102,10 +103,11 @@ impl Way {
             }
             Self::Reset => {
                 stage.service.terminate(STOP).unwrap();
-                let service = stage.service.service().clone().env("PGTAPE_FAILPOINTS", &armed);
-                let reset = service.finish(&["slot", "reset", "--yes", "--reason", "a test"]).unwrap();
-                assert!(reset.code.is_none_or(|code| code == 0), "{}", reset.stderr);
-                reset.code.is_none()
+                let killed = reset(&stage.service.service().clone().env("PGTAPE_FAILPOINTS", &armed));
+                if dice.random() {
+                    assert!(!reset(stage.service.service()));
+                }
+                killed
             }
         }
     }
@@ -133,6 +135,13 @@ fn run_armed(stage: &mut Stage, armed: &str, limit: Duration, mut again: impl Fn
     };
     stage.service.set(unarmed);
     gone
+}
+
+/// Runs `pgtape slot reset`, which succeeds or is killed; whether it was.
+fn reset(service: &Service) -> bool {
+    let reset = service.finish(&["slot", "reset", "--yes", "--reason", "a test"]).unwrap();
+    assert!(reset.code.is_none_or(|code| code == 0), "{}", reset.stderr);
+    reset.code.is_none()
 }
 
 /// Takes tape and slot away: the service starts with a first copy.
