@@ -5,10 +5,11 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::app::App;
 use super::error::{ApiError, Code};
 use super::params::Params;
 use super::read::Pairs;
-use super::router::{App, stamp};
+use super::stamp;
 use crate::sinks::standby::ShownLevel;
 
 /// The answer: levels best first.
@@ -63,6 +64,6 @@ pub(super) async fn book(
     };
     let depth = Depth { last_update_id: view.position.lsn.0, bids, asks };
     let mut response = Json(depth).into_response();
-    stamp(&mut response, view.position);
+    stamp::put(&mut response, view.position);
     Ok(response)
 }

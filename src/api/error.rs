@@ -127,7 +127,7 @@ impl IntoResponse for ApiError {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
         }
         if let Some(position) = self.position {
-            super::router::stamp(&mut response, position);
+            super::stamp::put(&mut response, position);
         }
         response
     }

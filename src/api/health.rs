@@ -6,8 +6,8 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use serde_json::{Value, json};
 
+use super::app::App;
 use super::error::{ApiError, Code};
-use super::router::App;
 use super::status::Status;
 
 /// The process answers.

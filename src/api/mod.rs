@@ -4,6 +4,7 @@
 //! transaction; the number of requests and of streamed answers, and the memory of each, are bounded.
 //! Holds read handles only, and one to ask for a verification. Knows no engine.
 
+mod app;
 mod books;
 mod error;
 mod health;
@@ -14,6 +15,7 @@ mod router;
 mod rows;
 mod serve;
 mod snapshot;
+mod stamp;
 mod status;
 mod stream;
 mod verify;
@@ -21,8 +23,8 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use app::{Limits, Service, VerifyFuture, VerifyHandle};
 pub use error::{ApiError, Code};
-pub use router::{Limits, Service, router};
+pub use router::router;
 pub use serve::{ADDRESS_FILE, Bound, bind};
 pub use status::{Alarm, SinkStatus, SlotStatus, SourceStatus, Status, TableStatus, TapeStatus};
-pub use verify::{VerifyFuture, VerifyHandle};

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::Query;
 
+use super::app::App;
 use super::error::{ApiError, Code};
 use super::params::Params;
-use super::router::App;
 use crate::model::TableName;
 use crate::sinks::standby::{Table, View};
 

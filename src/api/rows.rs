@@ -7,11 +7,12 @@ use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
+use super::app::{App, Turn};
 use super::error::{ApiError, Code};
 use super::json::RowJson;
 use super::params::{LIMIT_DEFAULT, Params};
 use super::read::{self, Pairs};
-use super::router::{App, Turn, stamp};
+use super::stamp;
 use super::stream::{self, CHUNK_BYTES, More, Produce, rows_at_a_time};
 use crate::model::Position;
 use crate::pgoutput::cast;
@@ -36,7 +37,7 @@ pub(super) async fn rows(
     let answer = Rows { table, wanted, position: view.position, left: limit, token: params.next, state: Begun::No };
     let body = stream::body(answer, turn, app.service.stop.clone());
     let mut response = ([(header::CONTENT_TYPE, "application/json")], body).into_response();
-    stamp(&mut response, view.position);
+    stamp::put(&mut response, view.position);
     Ok(response)
 }
 

@@ -11,11 +11,12 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::app::{App, Turn};
 use super::error::{ApiError, Code};
 use super::json::RowJson;
 use super::params::Params;
 use super::read::Pairs;
-use super::router::{App, Turn, stamp};
+use super::stamp;
 use super::stream::{self, CHUNK_BYTES, More, Produce, rows_at_a_time};
 use crate::model::{Pattern, Position};
 use crate::sinks::standby::{Table, View};
@@ -33,7 +34,7 @@ pub(super) async fn snapshot(
     let answer = Snapshot { position, epoch, tables, at: 0, token: None, begun: false, rows: 0 };
     let body = stream::body(answer, (turn, permit), app.service.stop.clone());
     let mut response = ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response();
-    stamp(&mut response, position);
+    stamp::put(&mut response, position);
     Ok(response)
 }
 
