@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Context;
 use super::consent::Terminal;
+use super::output::somebody_is_there;
 use crate::engines::migrate::{self, Action, Down};
 use crate::ops;
 use crate::refusal::Refusal;
@@ -14,7 +15,7 @@ use crate::refusal::Refusal;
 pub(super) enum Verb {
     /// Apply what is missing
     Up(Only),
-    /// Take everything back, newest first; the tables go with their rows, so it asks first
+    /// Take everything back, newest first; the tables go with their rows, so it asks at a terminal
     Down(Back),
     /// Say what is applied
     Status(Only),
@@ -59,7 +60,8 @@ async fn forward(action: Action, only: Option<&str>, context: &Context) -> Resul
 async fn down(args: Back, context: &Context) -> Result<(), Refusal> {
     let Back { only: Only { only }, dry_run, yes, reason } = args;
     let command = Down { address: context.config.address()?, only: only.as_deref(), report: OnceLock::new() };
-    let terms = ops::Terms { dry_run, yes, reason };
+    // A script that says `down` means it, as it means `up`; a person at a terminal is asked.
+    let terms = ops::Terms { dry_run, yes: yes || !somebody_is_there(), reason };
     let outcome = ops::perform(&command, &terms, &Terminal(context.out), &context.config).await?;
     let report = command.report.into_inner().unwrap_or_default();
     let object = json!({
