@@ -36,6 +36,7 @@ use crate::verify;
 
 use assemble::Assembler;
 use ingest::{Aim, Ingest};
+use retention::{Findings, Retention};
 use status::Scene;
 
 pub use say::Stopped;
@@ -150,18 +151,20 @@ impl Service {
         let (stop_sinks, pins) = (CancellationToken::new(), Pins::new());
         let (sinks, delivery) = deliver(&config, &opened, &pins, &stop_sinks)?;
         let verifier = sinks.as_ref().map(|sinks| settings::verifier(&config, sinks)).transpose()?;
+        let findings = Findings::default();
         let scene = Arc::new(Scene {
             metrics,
             source: opened.status.clone(),
             tape: opened.tape.clone(),
             disk: opened.disk.clone(),
             sinks,
-            retention: retention::Findings::default(),
+            retention: findings.clone(),
             assembler: Assembler::new(status::fixed(&config, version)),
             config: Arc::clone(&config),
         });
         let (stop_ingest, stop_rest) = (CancellationToken::new(), CancellationToken::new());
-        tokio::spawn(retention::keep(Arc::clone(&scene), pins, stop_rest.clone()));
+        let (tape, watermark) = (config.tape.clone(), opened.tape.watermark.clone());
+        tokio::spawn(Retention { tape, watermark, pins, findings }.keep(stop_rest.clone()));
         let ingest = Part::spawn(opened.run(stop_ingest.clone()));
         Ok(Self { config, scene, verifier, stop_ingest, ingest, stop_sinks, delivery, stop_rest })
     }

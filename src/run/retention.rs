@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::status::Scene;
 use crate::config;
-use crate::tape::{self, Pins, Policy, Retained, Usage};
+use crate::tape::{self, Pins, Policy, Retained, Usage, Watermark};
 
 /// How often the size of the tape is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -18,8 +17,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOKS_A_ROUND: u32 = 5;
 
 /// What the last look found.
-#[derive(Debug, Default)]
-pub(super) struct Findings(Mutex<Option<Usage>>);
+#[derive(Debug, Clone, Default)]
+pub(super) struct Findings(Arc<Mutex<Option<Usage>>>);
 
 impl Findings {
     /// Size and extent of the tape; `None` before the first look.
@@ -32,47 +31,51 @@ impl Findings {
     }
 }
 
-/// Looks and rounds until `stop`.
-pub(super) async fn keep(scene: Arc<Scene>, pins: Pins, stop: CancellationToken) {
-    for look in 0_u32.. {
-        let (work, pins) = (Arc::clone(&scene), pins.clone());
-        let deletes = look % LOOKS_A_ROUND == 0;
-        let round = tokio::task::spawn_blocking(move || match deletes {
-            true => round(&work, &pins),
-            false => tape::usage(&work.config.tape.dir),
-        });
-        let round = round.await;
-        match round {
-            Ok(Ok(usage)) => scene.retention.set(usage),
-            Ok(Err(error)) => tracing::warn!(%error, "segments could not be deleted; tried again"),
-            Err(panic) => tracing::error!(%panic, "a round of retention ended in a panic"),
-        }
-        if stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_none() {
-            return;
-        }
-    }
+/// A tape that is kept within its bounds.
+#[derive(Clone)]
+pub(super) struct Retention {
+    pub tape: config::Tape,
+    pub watermark: Watermark,
+    pub pins: Pins,
+    pub findings: Findings,
 }
 
-fn round(scene: &Scene, pins: &Pins) -> Result<Usage, tape::Error> {
-    let tape = &scene.config.tape;
-    let now_us = jiff::Timestamp::now().as_microsecond();
-    let history_us = i64::try_from(tape.history.as_micros()).unwrap_or(i64::MAX);
-    let keep = |policy: &Policy| -> Result<Retained, tape::Error> {
-        tape::retain(&tape.dir, &scene.tape.watermark, pins, policy, now_us)
-    };
-    keep(&Policy { history_us, ..Policy::default() })?;
-    let usage = tape::usage(&tape.dir)?;
-    if !is_over_budget(tape, &usage) {
-        return Ok(usage);
+impl Retention {
+    /// Looks and rounds until `stop`.
+    pub async fn keep(self, stop: CancellationToken) {
+        for look in 0_u32.. {
+            let (work, deletes) = (self.clone(), look % LOOKS_A_ROUND == 0);
+            let round = tokio::task::spawn_blocking(move || match deletes {
+                true => work.round(),
+                false => tape::usage(&work.tape.dir),
+            });
+            match round.await {
+                Ok(Ok(usage)) => self.findings.set(usage),
+                Ok(Err(error)) => tracing::warn!(%error, "segments could not be deleted; tried again"),
+                Err(panic) => tracing::error!(%panic, "a round of retention ended in a panic"),
+            }
+            if stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_none() {
+                return;
+            }
+        }
     }
-    let shortened = keep(&Policy::default())?;
-    if shortened.segments > 0 {
-        tracing::warn!(segments = shortened.segments, "the tape is over its budget: history was shortened");
-    }
-    tape::usage(&tape.dir)
-}
 
-/// Whether the tape is larger than `tape.budget_bytes`.
-pub(super) fn is_over_budget(tape: &config::Tape, usage: &Usage) -> bool {
-    tape.budget_bytes.is_some_and(|budget| usage.bytes > budget)
+    fn round(&self) -> Result<Usage, tape::Error> {
+        let history_us = i64::try_from(self.tape.history.as_micros()).unwrap_or(i64::MAX);
+        self.delete(&Policy { history_us, ..Policy::default() })?;
+        let usage = tape::usage(&self.tape.dir)?;
+        if self.tape.budget_bytes.is_none_or(|budget| usage.bytes <= budget) {
+            return Ok(usage);
+        }
+        let shortened = self.delete(&Policy::default())?;
+        if shortened.segments > 0 {
+            tracing::warn!(segments = shortened.segments, "the tape is over its budget: history was shortened");
+        }
+        tape::usage(&self.tape.dir)
+    }
+
+    fn delete(&self, policy: &Policy) -> Result<Retained, tape::Error> {
+        let now_us = jiff::Timestamp::now().as_microsecond();
+        tape::retain(&self.tape.dir, &self.watermark, &self.pins, policy, now_us)
+    }
 }
