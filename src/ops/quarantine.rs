@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Command, Plan};
 use crate::config::Config;
 use crate::refusal::{Kind, Refusal};
-use crate::sinks::{quarantine, quarantine_dir};
+use crate::sinks::quarantine;
 
 /// The rows of one sink.
 #[derive(Debug, Serialize)]
@@ -54,7 +54,7 @@ fn unreadable(e: std::io::Error) -> Refusal {
 
 /// Lists the rows in quarantine; reads beside a running service.
 pub fn list(config: &Config, sink: Option<&str>) -> Result<Listing, Refusal> {
-    let dir = quarantine_dir(&config.data_dir);
+    let dir = quarantine::dir(&config.data_dir);
     let names = match sink {
         Some(sink) => vec![sink.to_owned()],
         None => quarantine::sinks(&dir).map_err(unreadable)?,
@@ -105,7 +105,7 @@ impl Command for Discard<'_> {
     }
 
     async fn apply(&self, _plan: &Plan) -> Result<(), Refusal> {
-        let dir = quarantine_dir(&self.config.data_dir);
+        let dir = quarantine::dir(&self.config.data_dir);
         for id in self.meant()? {
             quarantine::discard(&dir, self.sink, &id).map_err(unreadable)?;
         }

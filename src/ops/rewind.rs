@@ -10,7 +10,7 @@ use crate::model::Lsn;
 use crate::pg::{self, Purpose};
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::rollup::{Replaced, Rewind as Recompute, RollUp, by_hand};
-use crate::sinks::{Error, checkpoint_dir, cursor};
+use crate::sinks::{Error, checkpoints, cursor};
 use crate::tape::{self, Watermark};
 
 /// The roll-up called `name`.
@@ -50,7 +50,7 @@ impl Rewind<'_> {
         let to = when::position(dir, self.to)?.lsn;
         let info = tape::info(dir).map_err(tape::Error::into_refusal)?;
         let watermark = Watermark::scan(dir).map_err(tape::Error::into_refusal)?;
-        let checkpoints = checkpoint_dir(&self.config.data_dir);
+        let checkpoints = checkpoints::dir(&self.config.data_dir);
         let identity = (&info.origin).into();
         Recompute::plan(rollup(self.name)?, dir.clone(), checkpoints, watermark, identity, to)
             .map(|recompute| (recompute, to))

@@ -9,7 +9,7 @@ use crate::model::Position;
 use crate::pg::{self, Purpose, SqlState};
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::rollup::by_hand;
-use crate::sinks::{checkpoint_dir, checkpoints, cursor};
+use crate::sinks::{checkpoints, cursor};
 
 /// Where a sink stands, durably.
 #[derive(Debug, Serialize)]
@@ -88,7 +88,7 @@ fn kept(config: &Config) -> Vec<&String> {
 }
 
 fn standby(config: &Config) -> Result<SinkFacts, Refusal> {
-    let found = checkpoints::list(&checkpoint_dir(&config.data_dir)).map_err(|e| {
+    let found = checkpoints::list(&checkpoints::dir(&config.data_dir)).map_err(|e| {
         Refusal::new(Kind::Disk, format!("the checkpoints cannot be listed: {e}"), "check the data directory")
     })?;
     Ok(SinkFacts {

@@ -12,6 +12,12 @@ use super::rollup::Point;
 use super::standby::View;
 use crate::model::Lsn;
 
+/// Where the checkpoints of a data directory are.
+#[must_use]
+pub fn dir(data_dir: &Path) -> PathBuf {
+    data_dir.join("standby")
+}
+
 /// A checkpoint on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {

@@ -1,7 +1,7 @@
 //! Starting the delivery, and what the rest of the service holds of it.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,8 +12,9 @@ use super::background::PIN;
 use super::control::Control;
 use super::cursor::Identity;
 use super::gate::Gate;
-use super::quarantine::{self, Quarantine};
-use super::rollup::{Mailbox, RollUp};
+use super::quarantine;
+use super::quarantines::Quarantines;
+use super::rollup::{Mailbox, Mailboxes, RollUp};
 use super::standby::{Extras, Publisher, StandbyReader};
 use super::start::Setup;
 use super::status::{SinkStatus, State, StateCell};
@@ -65,27 +66,8 @@ impl Settings {
     /// Where checkpoints are.
     #[must_use]
     pub fn checkpoint_dir(&self) -> PathBuf {
-        checkpoint_dir(&self.data_dir)
+        checkpoints::dir(&self.data_dir)
     }
-}
-
-/// Where the checkpoints of a data directory are.
-#[must_use]
-pub fn checkpoint_dir(data_dir: &Path) -> PathBuf {
-    data_dir.join("standby")
-}
-
-/// Where the quarantined rows of a data directory are.
-#[must_use]
-pub fn quarantine_dir(data_dir: &Path) -> PathBuf {
-    data_dir.join("quarantine")
-}
-
-/// The quarantines of all sinks. Clones share them.
-#[derive(Debug, Clone)]
-pub struct Quarantines {
-    pub(super) dir: PathBuf,
-    pub(super) all: Arc<Mutex<BTreeMap<String, Quarantine>>>,
 }
 
 /// What the rest of the service holds of the delivery. Cheap to clone.
@@ -99,9 +81,6 @@ pub struct Handles {
     state: Arc<StateCell>,
     mailboxes: Mailboxes,
 }
-
-/// The mailboxes of the roll-ups, by name; others after each start of the delivery.
-pub(super) type Mailboxes = Arc<Mutex<Vec<(String, Arc<Mailbox>)>>>;
 
 /// Starts the delivery on a thread of its own. What it ends with comes through the receiver; it ends when `cancel` says
 /// so, or by an error. The roll-ups' writers run on the runtime this is called from.
@@ -122,7 +101,7 @@ pub fn start(
     extras.indexes.extend(settings.rollups.iter().flat_map(|rollup| indexes_of(&**rollup)));
     extras.indexes.dedup();
     let sinks = settings.rollups.iter().map(|rollup| rollup.name().to_owned()).chain([quarantine::STANDBY.to_owned()]);
-    let quarantines = Quarantines::open(quarantine_dir(&settings.data_dir), sinks)?;
+    let quarantines = Quarantines::open(quarantine::dir(&settings.data_dir), sinks)?;
     let (publisher, reader) = Publisher::new();
     let (sender, commands) = mpsc::channel(COMMANDS_MAX);
     let (state, mailboxes, changed) = (Arc::new(StateCell::new()), Arc::default(), Arc::new(Notify::new()));

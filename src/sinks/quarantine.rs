@@ -19,6 +19,12 @@ use crate::model::Position;
 /// Rows the standby's books cannot use are listed under this sink.
 pub const STANDBY: &str = "standby";
 
+/// Where the quarantined rows of a data directory are.
+#[must_use]
+pub fn dir(data_dir: &Path) -> PathBuf {
+    data_dir.join("quarantine")
+}
+
 /// Names an entry: sixteen hex digits, a function of table and key.
 pub type EntryId = String;
 

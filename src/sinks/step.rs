@@ -1,17 +1,16 @@
 //! The shared apply step: the standby, and the roll-ups that take their contributions while it applies.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use super::Error;
 use super::background::Checkpointer;
 use super::contract::Sink;
 use super::control::CheckpointReply;
-use super::quarantine::{self, Quarantine};
+use super::quarantine;
+use super::quarantines::Quarantines;
 use super::rollup::{Mailbox, Maintainer, Point};
-use super::standby::{Note, Observer, Publisher, Row, StandbyReader, Store, Unit, View};
-use super::{Error, Quarantines};
-use crate::model::{Lsn, Position};
+use super::standby::{Observer, Publisher, Row, StandbyReader, Store, Unit, View};
+use crate::model::Lsn;
 use crate::pgoutput::Message;
 use crate::tape::{Head, Kind};
 
@@ -181,34 +180,5 @@ impl Observer for Rollups {
 
     fn replaced(&mut self, store: &Store) {
         self.0.iter_mut().for_each(|kept| kept.maintainer.replaced(store));
-    }
-}
-
-/// The quarantines of all sinks of this process.
-impl Quarantines {
-    /// Those of `sinks`, in `dir`.
-    pub(super) fn open(dir: PathBuf, sinks: impl Iterator<Item = String>) -> Result<Self, Error> {
-        let open = |sink: String| {
-            let quarantine = Quarantine::open(&dir, &sink).map_err(Error::io("open the quarantine in", &dir))?;
-            Ok::<_, Error>((sink, quarantine))
-        };
-        let all: BTreeMap<String, Quarantine> = sinks.map(open).collect::<Result<_, _>>()?;
-        Ok(Self { dir, all: Arc::new(Mutex::new(all)) })
-    }
-
-    fn note(&self, sink: &str, notes: &[Note], position: Position) -> Result<(), Error> {
-        if notes.is_empty() {
-            return Ok(());
-        }
-        let mut all = self.all.lock().expect("nobody panics while holding it");
-        let quarantine = all.get_mut(sink).expect("opened at the start");
-        quarantine.note(notes, position).map_err(Error::io("write the quarantine in", &self.dir))
-    }
-
-    /// Rows that `sink` cannot use, and how many there ever were.
-    #[must_use]
-    pub fn count(&self, sink: &str) -> quarantine::Count {
-        let mut all = self.all.lock().expect("nobody panics while holding it");
-        all.get_mut(sink).map_or_else(quarantine::Count::default, Quarantine::count)
     }
 }

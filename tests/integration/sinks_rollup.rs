@@ -6,7 +6,7 @@ use pgtape::engines::migrate::Action;
 use pgtape::model::{Lsn, Position};
 use pgtape::sandbox::{Database, Proxy};
 use pgtape::sinks::rollup::{Rewind, by_hand};
-use pgtape::sinks::{State, checkpoint_dir, quarantine, quarantine_dir};
+use pgtape::sinks::{State, checkpoints, quarantine};
 use pgtape::tape::Watermark;
 
 use crate::common::engines::{address, migrate};
@@ -169,7 +169,7 @@ async fn a_value_that_cannot_be_used_is_quarantined_until_it_is_corrected() {
         .unwrap();
     fill("after", "2");
     plan.assert_rollups(&pipeline).await;
-    let dir = quarantine_dir(plan.data_dir());
+    let dir = quarantine::dir(plan.data_dir());
     let listed = quarantine::list(&dir, "perplex.pnl_daily").unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!(
@@ -194,7 +194,7 @@ async fn a_value_that_cannot_be_used_is_quarantined_until_it_is_corrected() {
 }
 
 fn rewind(plan: &Plan, watermark: &Watermark, pipeline: &Pipeline, to: Lsn) -> Rewind {
-    let (tape, dir) = (plan.tape_dir(), checkpoint_dir(plan.data_dir()));
+    let (tape, dir) = (plan.tape_dir(), checkpoints::dir(plan.data_dir()));
     let rollup = plan.rollups()[0].clone();
     Rewind::plan(rollup, tape, dir, watermark.clone(), pipeline.identity.clone(), to).unwrap()
 }

@@ -133,7 +133,7 @@ async fn an_unreadable_checkpoint_falls_back_to_the_one_before_and_then_to_the_t
         pipeline.handles.control.checkpoint().await.unwrap();
     }
     pipeline.stop().await.unwrap();
-    let dir = pgtape::sinks::checkpoint_dir(plan.data_dir());
+    let dir = pgtape::sinks::checkpoints::dir(plan.data_dir());
     let all = checkpoints::list(&dir).unwrap();
     assert_eq!(all.len(), 2, "two are kept");
     for checkpoint in all {

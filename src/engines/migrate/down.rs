@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use serde_json::json;
 
 use super::catalog::{Migration, units};
-use super::steps::Migrator;
+use super::steps::{Held, Migrator};
 use super::{Action, Error, Report, refuse_if_foundation, run, select};
 use crate::ops::{Command, Plan};
 use crate::pg::Address;
@@ -19,15 +19,6 @@ pub struct Down<'a> {
     pub only: Option<&'a str>,
     /// What was done, once it was.
     pub report: OnceLock<Report>,
-}
-
-/// What a schema holds.
-pub(super) struct Held {
-    pub schema: String,
-    pub tables: i64,
-    /// By the server's statistics.
-    pub rows_about: i64,
-    pub bytes: i64,
 }
 
 impl Command for Down<'_> {

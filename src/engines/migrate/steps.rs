@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use tokio_postgres::Row;
 
 use super::catalog::{BOOTSTRAP, MIGRATIONS, Migration};
-use super::down::Held;
 use super::{Error, Outcome};
 use crate::pg::{self, Purpose, SqlState};
 use crate::refusal::{Kind, Refusal};
@@ -66,6 +65,15 @@ const HELD: &str = "SELECT n.nspname::text, count(*) FILTER (WHERE NOT c.relispa
 /// A session that migrates.
 pub struct Migrator {
     session: pg::Session,
+}
+
+/// What a schema holds.
+pub(super) struct Held {
+    pub schema: String,
+    pub tables: i64,
+    /// By the server's statistics.
+    pub rows_about: i64,
+    pub bytes: i64,
 }
 
 impl Migrator {

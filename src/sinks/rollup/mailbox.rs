@@ -3,8 +3,7 @@
 //! While Postgres is slow or away, deltas of many transactions add up to one, in memory bounded by groups; when that bound
 //! is reached the apply waits (ingest does not). Nothing is lost with it: the tape has everything after the position.
 
-use std::sync::Mutex;
-use std::sync::MutexGuard;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use tokio::sync::Notify;
@@ -72,6 +71,9 @@ pub(super) enum Due {
     /// Nothing to do.
     No,
 }
+
+/// The mailboxes of the roll-ups, by name; others after each start of the delivery.
+pub type Mailboxes = Arc<Mutex<Vec<(String, Arc<Mailbox>)>>>;
 
 impl Mailbox {
     /// Empty, for a roll-up that stands at `stored`; tells `changed` what the apply may wait for.

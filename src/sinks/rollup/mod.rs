@@ -15,7 +15,7 @@ mod writer;
 
 pub use contract::{Contributions, GroupKey, Line, RollUp, Source, Tables, Target, Unit, Unusable, Why};
 pub use deltas::{Deltas, Sum};
-pub use mailbox::{Glance, Mailbox};
+pub use mailbox::{Glance, Mailbox, Mailboxes};
 pub use maintain::{Effect, Maintainer, Point, TOUCHED_MAX};
 pub use rewind::{Replaced, Rewind, replace};
 pub use sql::Statements;
