@@ -237,6 +237,9 @@ fn alarms(parts: &Parts, bounds: &Fixed) -> Vec<Alarm> {
     for message in &source.alarms {
         raise("server_setting", message.clone());
     }
+    for message in &source.table_alarms {
+        raise("tables", message.clone());
+    }
     if parts.tape_full {
         raise("tape_full", "the disk has no space for the tape; nothing is confirmed meanwhile".into());
     }

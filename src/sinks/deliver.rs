@@ -36,13 +36,19 @@ fn follow(session: &mut Session, gate: &mut Gate) -> Result<Next, Error> {
         let end = reader.watermark().get();
         let next = match reader.next()? {
             Some(Entry::Preamble(messages)) => preamble(messages, step)?,
-            Some(Entry::Transaction(transaction)) => match gate.admit(transaction.head(), step)? {
-                Next::Go => apply(transaction, step)?,
-                other => other,
-            },
+            Some(Entry::Transaction(transaction)) => {
+                let (lsn, kind) = (transaction.head().end_lsn, transaction.head().kind);
+                match gate.admit(lsn, kind == tape::Kind::Copy, step)? {
+                    Next::Go => apply(transaction, step)?,
+                    other => other,
+                }
+            }
             Some(Entry::Progress(lsn)) => {
-                step.progress(lsn);
-                Next::Go
+                let next = gate.admit(lsn, false, step)?;
+                if next == Next::Go {
+                    step.progress(lsn);
+                }
+                next
             }
             Some(Entry::Gap(gap)) => {
                 tracing::warn!(from = %gap.from, to = %gap.to, reason = gap.reason, "an accepted gap in the tape");

@@ -12,7 +12,7 @@ use super::control::{Command, ControlError, Hold, HoldId};
 use super::standby::View;
 use super::status::{State, StateCell};
 use crate::model::Lsn;
-use crate::tape::{End, Head, Kind, Watermark};
+use crate::tape::{End, Watermark};
 
 /// What the loop does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,17 +83,22 @@ impl Gate {
         })
     }
 
-    /// Answers those who asked to start over: the positions have been read.
+    /// Answers those who asked to start over: the positions have been read. A hold goes on; the new writers have not been
+    /// told what it demands.
     pub(super) fn restarted(&mut self) {
+        if let Some(held) = &mut self.held {
+            held.demanded = false;
+        }
         self.restarts.drain(..).for_each(|reply| drop(reply.send(Ok(()))));
     }
 
-    /// Waits until the unit may be applied.
-    pub(super) fn admit(&mut self, unit: &Head, sink: &mut impl Sink) -> Result<Next, Error> {
+    /// Waits until what ends at `lsn` may be applied: a unit, or word that nothing happened up to there. `copy`: it replaces
+    /// all that came before.
+    pub(super) fn admit(&mut self, lsn: Lsn, copy: bool, sink: &mut impl Sink) -> Result<Next, Error> {
         if self.held.is_none() && self.commands.is_empty() && sink.has_room() && !self.cancel.is_cancelled() {
             return Ok(Next::Go);
         }
-        self.wait(Until::MayApply { lsn: unit.end_lsn, copy: unit.kind == Kind::Copy }, sink)
+        self.wait(Until::MayApply { lsn, copy }, sink)
     }
 
     /// Waits until the tape has grown beyond `end`.

@@ -55,6 +55,7 @@ pub(super) async fn ingest(
             status.update(|s| {
                 s.durable = appender.writer.end();
                 s.received = s.durable;
+                s.server_end = s.server_end.max(s.durable); // Asked for once a second only.
                 s.transactions = appender.units;
             });
         }

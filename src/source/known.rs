@@ -41,6 +41,7 @@ impl Known {
         while let Some(entry) = reader.next()? {
             match entry {
                 Entry::Preamble(mut messages) => {
+                    known.facts.clear(); // The head of a segment names every table.
                     while let Some((_, message)) = messages.next_message()? {
                         known.read_back(message)?;
                     }
@@ -70,6 +71,8 @@ impl Known {
             Some(b'Y') => self.typed(message)?,
             Some(b'@') => {
                 if let Message::Facts(facts) = decode(message)? {
+                    // Of two tables of one name, the one before is gone.
+                    self.facts.retain(|_, before| before.table() != facts.table());
                     self.facts.insert(facts.relation.id, facts);
                 }
             }

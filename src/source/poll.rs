@@ -11,8 +11,10 @@ use crate::refusal::{Kind, Refusal};
 
 use super::catalog::{self, Described};
 use super::error::{Doing, Error};
+use super::first_copy::list;
 use super::prepare::Prepared;
-use super::{StatusHandle, publication, slot};
+use super::tables::{self, CatalogTable};
+use super::{StatusHandle, TableStatus, publication, slot};
 
 /// The slot and the end of the log are looked at this often.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
@@ -41,7 +43,10 @@ pub(super) async fn poll(
                 look(&prepared, open, &status).await?;
                 if looks % LOOKS_A_CATALOG == 0 {
                     let looked = match described(&prepared, open).await {
-                        Ok(described) => Ok(described),
+                        Ok(described) => {
+                            show_tables(&prepared, open, &described, &status).await?;
+                            Ok(described)
+                        }
                         Err(Error::Refused(refusal)) => Err(refusal),
                         Err(error) => return Err(error),
                     };
@@ -88,7 +93,61 @@ pub(super) async fn described(prepared: &Prepared, session: &Session) -> Result<
         return Err(Refusal::new(Kind::Server, what, again).into());
     }
     let names: Vec<TableName> = found.tables.into_iter().map(|p| p.table).collect();
+    let left_out: Vec<&TableName> = prepared.tables.iter().map(|t| &t.name).filter(|t| !names.contains(t)).collect();
+    let there = exist(session, &left_out).await?;
+    if !there.is_empty() {
+        let what = format!("publication {name} does not publish {} any more", list(&there));
+        return Err(Refusal::new(Kind::Server, what, again).into());
+    }
     catalog::describe(session, version, name, &names).await
+}
+
+/// Those of the tables that exist.
+async fn exist(session: &Session, tables: &[&TableName]) -> Result<Vec<TableName>, Error> {
+    if tables.is_empty() {
+        return Ok(Vec::new());
+    }
+    let schemas: Vec<&str> = tables.iter().map(|t| &*t.schema).collect();
+    let names: Vec<&str> = tables.iter().map(|t| &*t.name).collect();
+    let sql = "SELECT n.nspname::text, c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+               WHERE (n.nspname, c.relname) IN (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY 1, 2";
+    let rows = session.query(sql, &[&schemas, &names]).await.doing("look for tables that are not published")?;
+    Ok(rows.iter().map(|row| TableName::new(row.get(0), row.get(1))).collect())
+}
+
+/// What is captured now, and what of it an operator should know.
+async fn show_tables(
+    prepared: &Prepared,
+    session: &Session,
+    described: &[Described],
+    status: &StatusHandle,
+) -> Result<(), Error> {
+    let (settings, catalog) = (&prepared.settings, tables::read_catalog(session).await?);
+    let is_published = |table: &TableName| described.iter().any(|d| d.facts.relation.table == *table);
+    let (published, rest): (Vec<&CatalogTable>, Vec<_>) = catalog.iter().partition(|table| is_published(&table.name));
+    // A pattern that has come to match nothing is no reason to stop.
+    let asked_for = tables::choose(&catalog, &settings.tables, &settings.excluded).unwrap_or_default();
+    let left_out: Vec<&CatalogTable> = asked_for.into_iter().filter(|table| rest.contains(table)).collect();
+    let mut alarms = Vec::new();
+    if prepared.publication.updates
+        && let Err(refusal) = tables::check(&catalog, &published, settings.address.user())
+    {
+        alarms.push(refusal.to_string());
+    }
+    if !left_out.is_empty() {
+        let names: Vec<String> = left_out.iter().map(|table| table.name.to_string()).collect();
+        let what = format!("{} matches the tables asked for and is not captured", names.join(", "));
+        alarms.push(format!("{what}: start pgtape again, or add it to publication {}", settings.publication));
+    }
+    let shown = |table: &&CatalogTable| TableStatus { table: table.name.clone(), identity: table.identity };
+    status.update(|s| {
+        for alarm in alarms.iter().filter(|alarm| !s.table_alarms.contains(alarm)) {
+            tracing::warn!("{alarm}");
+        }
+        s.table_alarms = alarms;
+        s.tables = published.iter().map(shown).collect();
+    });
+    Ok(())
 }
 
 /// Settings that an operator may have changed while we run: said, not acted upon (leaving would make commits hang).

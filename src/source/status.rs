@@ -92,6 +92,8 @@ pub struct SourceStatus {
     pub reconnects: u64,
     /// Standing warnings: unlimited WAL retention, a server whose commits wait for us.
     pub alarms: Vec<String>,
+    /// Standing warnings of tables: one whose updates fail, one that should be captured and is not.
+    pub table_alarms: Vec<String>,
     /// Why the last connection ended.
     pub last_error: Option<String>,
 }

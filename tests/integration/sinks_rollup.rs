@@ -266,6 +266,33 @@ async fn a_position_moved_by_someone_else_is_noticed_and_followed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hold_outlives_a_position_moved_by_someone_else() {
+    let database = all_engines().await;
+    let plan = Plan::new(&database, "aether.*", &["aether.pnl_daily"]);
+    let pipeline = plan.start().await;
+    aether(&database, 1);
+    plan.assert_rollups(&pipeline).await;
+    pipeline.handles.control.checkpoint().await.unwrap();
+    let to = pipeline.caught_up(&plan.url).await.position.lsn;
+    let rewind = rewind(&plan, &pipeline.watermark, &pipeline, to);
+    aether(&database, 2);
+    plan.assert_rollups(&pipeline).await;
+    let control = &pipeline.handles.control;
+    let hold = control.hold(AT_MOST).await.unwrap();
+    let (content, point) = rewind.content().unwrap();
+    rewind.commit(&address(&plan.url), &content, point).await.unwrap();
+    drop(rewind);
+    aether(&database, 3);
+    let lsn = pipeline.emitted(&plan.url).await;
+    // The commit that the hold demands finds the position elsewhere: the delivery starts over, and the hold goes on.
+    let view = control.apply_until(hold.id, lsn).await.unwrap();
+    assert_eq!(view.position.lsn, lsn);
+    control.release(hold.id).await.unwrap();
+    plan.assert_rollups(&pipeline).await;
+    pipeline.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reset_slot_replaces_the_targets_and_doubles_nothing() {
     let database = all_engines().await;
     let plan = Plan::new(&database, "aether.*", &["aether.pnl_daily"]);

@@ -122,6 +122,29 @@ async fn a_held_apply_goes_exactly_to_the_wanted_position() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hold_stands_though_the_rest_of_the_server_is_busy() {
+    let (database, other) = (database(), database());
+    database.psql("CREATE TABLE t (id int PRIMARY KEY)").unwrap();
+    let plan = Plan::new(&database, "public.t", &[]);
+    let pipeline = plan.start().await;
+    pipeline.caught_up(&plan.url).await;
+    let control = &pipeline.handles.control;
+    let hold = control.hold(AT_MOST).await.unwrap();
+    let lsn: pgtape::model::Lsn = database.psql("SELECT pg_current_wal_insert_lsn()").unwrap().parse().unwrap();
+    other.psql("CREATE TABLE busy AS SELECT generate_series(1, 1000)").unwrap();
+    let end: pgtape::model::Lsn = other.psql("SELECT pg_current_wal_insert_lsn()").unwrap().parse().unwrap();
+    let deadline = tokio::time::Instant::now() + AT_MOST;
+    while pipeline.watermark.lsn() < end {
+        assert!(tokio::time::Instant::now() < deadline, "the tape does not hear of the rest of the server");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // The tape knows that nothing happened beyond; the apply does not go there.
+    assert_eq!(control.apply_until(hold.id, lsn).await.unwrap().position.lsn, lsn);
+    control.release(hold.id).await.unwrap();
+    pipeline.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unreadable_checkpoint_falls_back_to_the_one_before_and_then_to_the_tape() {
     let database = database();
     database.psql("CREATE TABLE t (id int PRIMARY KEY)").unwrap();

@@ -20,7 +20,7 @@ pub const POSITION_AGE_MAX: Duration = Duration::from_secs(60);
 /// First and longest wait before a failed batch is tried again.
 const RETRY_AFTER: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 /// A roll-up that has nothing to write looks this often whether its position was moved.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A server that does not answer for so long is given up, and asked again on a new connection.
 const ATTEMPT_MAX: Duration = Duration::from_secs(60);
 /// The same for replacing a whole target.
@@ -85,8 +85,8 @@ impl Writer {
     }
 
     fn fenced(&self) {
-        let what = "another writer has moved its position".to_owned();
-        tracing::warn!(rollup = self.rollup.name(), "{what}");
+        let what = "its position was moved: by sink rewind or rebuild, or by another pgtape".to_owned();
+        tracing::warn!(rollup = self.rollup.name(), "{what}; it starts over from there");
         self.mailbox.stopped(Some(what), true);
     }
 

@@ -81,7 +81,10 @@ impl Store {
                 let names = head.tables.iter().filter_map(|t| crate::model::TableName::parse(t));
                 let numbers: Vec<usize> = names.filter_map(|name| self.number(&name)).collect();
                 observer.replacing(self, Some(&numbers));
-                numbers.iter().for_each(|number| self.clear(*number, true));
+                for number in numbers {
+                    self.clear(number, true);
+                    self.disappears(number);
+                }
                 Unit::Replaces
             }
         }
@@ -101,14 +104,21 @@ impl Store {
         self.advance(self.position().0, lsn);
     }
 
-    /// A message of a segment's head: says again what was said before, so it describes only what is not known.
+    /// A message of a segment's head: says again what was said before, so it describes only what is not known. It shows no
+    /// table: what it names may have been renamed or dropped since, and what is held says which tables there are.
     pub fn preamble(&mut self, message: Message<'_>) {
         match message {
             // Of an empty table the last word counts: a reader that starts within a segment hears all of them.
             Message::Relation(r) if self.by_id(r.id).is_none_or(|t| self.tables[t].is_empty()) => {
                 self.describe(r.to_relation(), false);
             }
-            Message::Facts(facts) if self.number(facts.table()).is_none() => self.facts(facts),
+            Message::Facts(facts) => {
+                let known = self.by_id(facts.relation.id).or_else(|| self.number(facts.table()));
+                if known.is_none_or(|t| self.tables[t].absent) {
+                    let number = self.facts(facts);
+                    self.disappears(number);
+                }
+            }
             _ => {}
         }
     }

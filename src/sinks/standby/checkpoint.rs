@@ -233,6 +233,7 @@ fn restore(meta: &TableMeta) -> Option<Table> {
         indexes: Vec::new(),
         counters: meta.counters,
         stale: meta.stale,
+        absent: false,
         learned: super::bag::Learned::default(),
     })
 }

@@ -138,14 +138,19 @@ impl Store {
         self.ids.get(&id).copied()
     }
 
-    /// Takes in a described table. `fresh`: its rows are about to be replaced, so its layout may be another one.
+    /// Takes in a described table. `fresh`: its rows are about to be replaced, so its layout may be another one. A table
+    /// that was not copied yet is not shown: the rows it had before are still to come.
     pub(super) fn describe(&mut self, relation: Relation, fresh: bool) {
         let known = self.by_id(relation.id).or_else(|| self.number(&relation.table));
         let Some(index) = known else {
             let layout = Layout::new(&relation, None);
-            self.add(empty_table(relation, layout, None));
+            let index = self.add(empty_table(relation, layout, None));
+            self.tables[index].absent = !fresh;
             return;
         };
+        if fresh {
+            self.appears(index);
+        }
         if *self.tables[index].relation == relation {
             return;
         }
@@ -170,22 +175,36 @@ impl Store {
         self.derive(index);
     }
 
-    /// Takes in the facts of a table. They count for rows yet to come: only when none are held.
-    pub(super) fn facts(&mut self, facts: TableFacts) {
+    /// Takes in the facts of a table, and says its number. They count for rows yet to come: only when none are held.
+    pub(super) fn facts(&mut self, facts: TableFacts) -> usize {
         let known = self.number(facts.table());
         let index = known.unwrap_or_else(|| {
             let layout = Layout::new(&facts.relation, Some(&facts));
             self.add(empty_table(facts.relation.clone(), layout, None))
         });
+        self.appears(index);
         let table = &mut self.tables[index];
         if table.rows.len() > 0 || table.facts.as_deref() == Some(&facts) {
-            return;
+            return index;
         }
         table.layout = Arc::new(Layout::new(&table.relation, Some(&facts)));
         table.rows = Rows::new(table.layout.is_bag());
         table.facts = Some(Arc::new(facts));
         self.touch(index);
         self.derive(index);
+        index
+    }
+
+    fn appears(&mut self, index: usize) {
+        if std::mem::take(&mut self.tables[index].absent) {
+            self.touch(index);
+        }
+    }
+
+    /// It is shown again when it is described.
+    pub(super) fn disappears(&mut self, index: usize) {
+        self.tables[index].absent = true;
+        self.touch(index);
     }
 
     fn forget_names(&mut self, index: usize) {
@@ -278,7 +297,11 @@ impl Store {
         for (index, dirty) in self.dirty.iter_mut().enumerate() {
             if std::mem::take(dirty) {
                 let table = &self.tables[index];
-                self.view.tables.insert(table.name().clone(), Arc::new(table.clone()));
+                if table.absent {
+                    self.view.tables.remove(table.name());
+                } else {
+                    self.view.tables.insert(table.name().clone(), Arc::new(table.clone()));
+                }
             }
         }
         self.view.clone()
@@ -294,6 +317,7 @@ fn empty_table(relation: Relation, layout: Layout, facts: Option<Arc<TableFacts>
         indexes: Vec::new(),
         counters: Counters::default(),
         stale: false,
+        absent: false,
         learned: Learned::default(),
     }
 }

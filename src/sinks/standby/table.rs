@@ -37,6 +37,8 @@ pub struct Table {
     pub(super) indexes: Vec<Index>,
     pub(super) counters: Counters,
     pub(super) stale: bool,
+    /// Not shown: it has not been copied yet, or its rows were replaced by nothing, as it is not published any more.
+    pub(super) absent: bool,
     pub(super) learned: Learned,
 }
 

@@ -452,6 +452,51 @@ proptest! {
 }
 
 #[test]
+fn a_table_is_shown_from_its_copy_on_until_a_copy_leaves_it_out() {
+    let mut store = Store::new(Arc::default());
+    let shape = describe(&relation(Identity::Default, "id! a"));
+    apply(&mut store, Kind::Stream, 10, &[shape.clone(), insert("1,x")]);
+    assert!(store.view().table(&table()).is_none(), "what it held before is still to come");
+    apply(&mut store, Kind::Refresh, 20, &[shape.clone(), insert("0,w"), insert("1,x")]);
+    assert_eq!(rows(&store.view()), "0,w 1,x");
+    apply(&mut store, Kind::Refresh, 30, &[]);
+    assert!(store.view().table(&table()).is_none());
+    // After a restart the heads of segments still announce it.
+    let mut again = Store::from_view(Arc::default(), store.view());
+    again.preamble(decode(&shape).unwrap());
+    assert!(again.view().table(&table()).is_none());
+    apply(&mut again, Kind::Stream, 40, &[insert("2,y")]);
+    assert!(again.view().table(&table()).is_none());
+    apply(&mut again, Kind::Refresh, 50, &[shape, insert("2,y")]);
+    assert_eq!(rows(&again.view()), "2,y");
+}
+
+#[test]
+fn a_renamed_table_is_found_after_a_restart_within_the_segment_that_knew_its_old_name() {
+    let named = |name: &str| Relation { table: TableName::new("s", name), ..relation(Identity::Default, "id! a") };
+    let facts = |relation: &Relation| {
+        let (relation, primary_key) = (relation.clone(), vec!["id".into()]);
+        message(|out| TableFacts { relation, primary_key, indexes: vec![], lineage: Lineage::default() }.encode(out))
+    };
+    let (old, new) = (named("old"), named("t"));
+    let mut store = Store::new(Arc::default());
+    apply(&mut store, Kind::Copy, 10, &[describe(&old), facts(&old), insert("1,x")]);
+    let refresh = Head { tables: vec!["s.old".into(), "s.t".into()], ..head(Kind::Refresh, 20) };
+    let unit = store.begin(&refresh, &mut Unobserved);
+    for raw in [describe(&new), facts(&new), insert("1,x"), insert("2,y")] {
+        store.apply(&decode(&raw).unwrap(), unit, &mut Unobserved).unwrap();
+    }
+    store.commit(&refresh, unit, &mut Unobserved);
+    let mut again = Store::from_view(Arc::default(), store.view());
+    for raw in [describe(&old), facts(&old), describe(&new), facts(&new)] {
+        again.preamble(decode(&raw).unwrap());
+    }
+    apply(&mut again, Kind::Stream, 30, &[insert("3,z")]);
+    assert_eq!(rows(&again.view()), "1,x 2,y 3,z");
+    assert!(again.view().table(&TableName::new("s", "old")).is_none());
+}
+
+#[test]
 fn a_damaged_checkpoint_is_refused_wherever_it_is_damaged() {
     let mut store = Store::new(Arc::default());
     let shape = describe(&relation(Identity::Default, "id! a"));

@@ -5,7 +5,7 @@ mod types;
 
 use std::time::Duration;
 
-use pgtape::sandbox::PrivatePostgres;
+use pgtape::sandbox::{PrivatePostgres, ServiceProcess};
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
 
@@ -117,6 +117,90 @@ fn a_column_added_with_a_default_does_not_hide_the_rows_of_a_table_without_key()
     assert_verified(&service);
 }
 
+/// The segment's head still says the old names when the service starts from a checkpoint after the renames.
+#[test]
+fn renamed_and_swapped_tables_are_served_after_restarts_from_a_checkpoint() {
+    let server = server(&[]);
+    server
+        .psql(
+            "CREATE SCHEMA shop; CREATE TABLE shop.a (id int PRIMARY KEY, n int); CREATE TABLE shop.b (id int PRIMARY KEY, n int);
+             CREATE TABLE shop.c (id int PRIMARY KEY); INSERT INTO shop.a VALUES (1, 1); INSERT INTO shop.b VALUES (2, 2);
+             INSERT INTO shop.c VALUES (3)",
+        )
+        .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let mut service = service(&server.url(), &directory, "shop.*");
+    service.wait_ready(READY).unwrap();
+    server
+        .psql(
+            "BEGIN; ALTER TABLE shop.a RENAME TO x; ALTER TABLE shop.b RENAME TO a; ALTER TABLE shop.x RENAME TO b; COMMIT;
+             ALTER TABLE shop.c RENAME TO d; INSERT INTO shop.d VALUES (4); INSERT INTO shop.a VALUES (5, 5)",
+        )
+        .unwrap();
+    wait_for_status(&service, "the new name", |status| {
+        status["tables"].as_array().unwrap().iter().any(|table| table["table"] == "shop.d" && table["rows"] == 2)
+    });
+    assert_verified(&service);
+    for _ in 0..2 {
+        service.terminate(READY).unwrap(); // Writes a checkpoint.
+        service.start_again().unwrap();
+        service.wait_ready(READY).unwrap();
+        assert_verified(&service);
+        assert_eq!(rows_of(&service, "shop.d", &server.psql("SELECT pg_current_wal_insert_lsn()").unwrap()).len(), 2);
+        assert_eq!(service.get("/v1/tables/shop.c/rows").unwrap().status, 404);
+    }
+}
+
+/// Waits until the status is as asked.
+fn wait_for_status(service: &ServiceProcess, what: &str, asked: impl Fn(&Value) -> bool) {
+    let started = std::time::Instant::now();
+    loop {
+        let status = service.get("/v1/status").unwrap().json();
+        if asked(&status) {
+            return;
+        }
+        assert!(started.elapsed() < READY, "{what} did not come: {} {}", status["tables"], status["alarms"]);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn tables_that_come_and_go_while_it_runs_are_shown_as_they_are() {
+    let server = server(&[]);
+    server
+        .psql(
+            "CREATE SCHEMA shop; CREATE TABLE shop.t (id int PRIMARY KEY); CREATE TABLE shop.gone (id int PRIMARY KEY)",
+        )
+        .unwrap();
+    server.psql("INSERT INTO shop.t VALUES (1); INSERT INTO shop.gone VALUES (1)").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let mut service = service(&server.url(), &directory, "shop.*");
+    service.wait_ready(READY).unwrap();
+    let alarms = |status: &Value| {
+        let all = status["alarms"].as_array().unwrap().iter().filter(|alarm| alarm["alarm"] == "tables");
+        all.map(|alarm| alarm["message"].to_string()).collect::<Vec<_>>().join("\n")
+    };
+    let lists = |status: &Value, name| status["tables"].as_array().unwrap().iter().any(|table| table["table"] == name);
+
+    server.psql("DROP TABLE shop.gone; CREATE TABLE shop.later (id int); INSERT INTO shop.later VALUES (7)").unwrap();
+    wait_for_status(&service, "word of a table left out", |status| alarms(status).contains("shop.later"));
+    wait_for_status(&service, "the end of a table", |status| !lists(status, "shop.gone"));
+    server.psql("ALTER PUBLICATION pgtape ADD TABLE ONLY shop.later").unwrap();
+    wait_for_status(&service, "a table added", |status| lists(status, "shop.later"));
+    wait_for_status(&service, "word of its identity", |status| alarms(status).contains("REPLICA IDENTITY FULL"));
+    server.psql("ALTER TABLE shop.later REPLICA IDENTITY FULL; UPDATE shop.later SET id = 8").unwrap();
+    wait_for_status(&service, "the end of the alarms", |status| alarms(status).is_empty());
+    for _ in 0..2 {
+        let report = assert_verified(&service);
+        let names: Vec<&Value> = report["tables"].as_array().unwrap().iter().map(|table| &table["table"]).collect();
+        assert_eq!(names, ["shop.later", "shop.t"]);
+        assert_eq!(service.get("/v1/tables/shop.gone/rows").unwrap().status, 404);
+        service.terminate(READY).unwrap();
+        service.start_again().unwrap();
+        service.wait_ready(READY).unwrap();
+    }
+}
+
 /// Changes the schema; again when the load made a deadlock of it.
 fn apply(server: &PrivatePostgres, change: &str) {
     let alone = change.starts_with("VACUUM");
@@ -127,7 +211,7 @@ fn apply(server: &PrivatePostgres, change: &str) {
 }
 
 /// Holds the rows over HTTP against the table, value by value, without `verify`'s help.
-fn assert_same(server: &PrivatePostgres, service: &pgtape::sandbox::ServiceProcess, sql: &str, name: &str) {
+fn assert_same(server: &PrivatePostgres, service: &ServiceProcess, sql: &str, name: &str) {
     let columns = server.psql(&format!(
         "SELECT string_agg(format('%L, %I::text', attname, attname), ', ') FROM pg_attribute
           WHERE attrelid = {}::regclass AND attnum > 0 AND NOT attisdropped",

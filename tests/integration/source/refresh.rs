@@ -98,9 +98,11 @@ async fn a_table_that_was_out_of_the_publication_for_a_moment_is_copied_again() 
     let rig = Rig::new(&pg.url(), "moment", "s.*");
     let mut running = rig.stream().await;
     running.reach(lsn(&pg.psql(&format!("INSERT INTO s.t VALUES (1); {HERE}")).unwrap())).await;
-    pg.psql("ALTER PUBLICATION moment DROP TABLE s.t").unwrap();
-    pg.psql("INSERT INTO s.t VALUES (2); INSERT INTO s.u VALUES (1)").unwrap();
-    pg.psql("ALTER PUBLICATION moment ADD TABLE ONLY s.t").unwrap();
+    pg.psql(
+        "ALTER PUBLICATION moment DROP TABLE s.t; INSERT INTO s.t VALUES (2); INSERT INTO s.u VALUES (1);
+         ALTER PUBLICATION moment ADD TABLE ONLY s.t",
+    )
+    .unwrap();
     running.refreshed(&rig, 1).await;
     running.reach(lsn(&pg.psql(&format!("INSERT INTO s.t VALUES (3); {HERE}")).unwrap())).await;
     let replay = rig.replay(&running.watermark);

@@ -258,3 +258,17 @@ async fn a_publication_that_sends_less_than_before_stops_the_source() {
     let refusal = running.ended().await.expect_err("updates are not sent").into_refusal();
     assert!(refusal.kind == Kind::Server && refusal.what.contains("options of publication"), "{refusal:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_taken_out_of_the_publication_stops_the_source_and_a_start_brings_it_back_whole() {
+    let pg = server(&[]);
+    let rig = followed(&pg, "taken").await;
+    let running = rig.stream().await;
+    pg.psql("ALTER PUBLICATION taken DROP TABLE s.t; INSERT INTO s.t (id, v) VALUES (50, 5)").unwrap();
+    let refusal = running.ended().await.expect_err("its changes are not sent").into_refusal();
+    assert!(refusal.kind == Kind::Server && refusal.what.contains("does not publish s.t"), "{refusal:?}");
+    let mut running = rig.stream().await;
+    running.refreshed(&rig, 1).await;
+    assert_eq!(rig.replay(&running.watermark).rows("s.t"), ["1|1", "50|5"]);
+    running.stop().await;
+}
