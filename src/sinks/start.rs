@@ -130,9 +130,10 @@ async fn positions(setup: &Setup) -> Result<Vec<Option<Stored>>, Error> {
                 tracing::warn!(%error, "read the positions of the roll-ups");
                 tokio::time::sleep(RETRY_AFTER).await;
             }
-            Err(error) if error.is(&pg::SqlState::UNDEFINED_TABLE) => {
+            Err(error) if error.is(&pg::SqlState::UNDEFINED_TABLE) || error.is(&pg::SqlState::UNDEFINED_COLUMN) => {
                 let hint = "run `pgtape migrate up`, or leave the roll-ups out with --sinks standby";
-                return Err(Refusal::new(Kind::Server, "there is no table pgtape.sink_position", hint).into());
+                let what = "there is no table pgtape.sink_position, or it is an older pgtape's";
+                return Err(Refusal::new(Kind::Server, what, hint).into());
             }
             Err(error) => return Err(error.into_refusal("read the positions of the roll-ups").into()),
         }
@@ -150,7 +151,7 @@ async fn read_positions(address: &Address, names: &[String]) -> Result<Vec<Optio
 
 /// Refuses a position that is not of this tape, and a second writer.
 fn check(setup: &Setup, name: &str, stored: Option<&Stored>, end: tape::End) -> Result<(), Error> {
-    let Some(stored) = stored else { return Ok(()) };
+    let Some(stored) = stored.filter(|stored| !stored.stale) else { return Ok(()) };
     let hint = format!("rebuild it: pgtape sink rebuild {name}");
     if stored.identity.system_id != setup.identity.system_id {
         let what = format!("the position of {name} is of another server (system id {})", stored.identity.system_id);
@@ -198,7 +199,7 @@ fn load(setup: &Setup, stands: &[Option<Stored>]) -> Result<(Store, Option<Lsn>)
 /// Checkpoints in the order of preference: the newest that serves every roll-up, then older ones; last those that some
 /// roll-up is behind, newest first.
 fn in_order<'a>(all: &'a [Checkpoint], stands: &[Option<Stored>]) -> Vec<&'a Checkpoint> {
-    let serves = |c: &&Checkpoint| stands.iter().flatten().all(|stored| !is_behind(stored, c.point));
+    let serves = |c: &&Checkpoint| stands.iter().flatten().all(|stored| stored.stale || !is_behind(stored, c.point));
     let (good, bad): (Vec<_>, Vec<_>) = all.iter().partition(serves);
     good.into_iter().chain(bad).collect()
 }
@@ -224,11 +225,18 @@ fn keep(
     for (rollup, stored) in setup.rollups.iter().zip(stands) {
         let mailbox = Arc::new(Mailbox::new(stored.clone(), setup.delta_bytes_max, Arc::clone(&setup.changed)));
         mailboxes.push((rollup.name().to_owned(), Arc::clone(&mailbox)));
-        if found.is_some() && stored.as_ref().is_some_and(|stored| is_behind(stored, point)) {
+        let holding = stored.as_ref().filter(|stored| !stored.stale);
+        if holding.is_none() && stored.is_some() {
+            tracing::warn!(
+                rollup = rollup.name(),
+                "its target is not the one that was written: its content is made anew"
+            );
+        }
+        if found.is_some() && holding.is_some_and(|stored| is_behind(stored, point)) {
             // Left by an earlier tape, or all checkpoints below it are gone. What it must hold follows from the rows.
             tracing::warn!(rollup = rollup.name(), "its position is before the checkpoint: its content is made anew");
         }
-        let from = stored.as_ref().map(|stored| stored.lsn).filter(|_| !empty_tape);
+        let from = holding.map(|stored| stored.lsn).filter(|_| !empty_tape);
         let mut maintainer = Maintainer::new(Arc::clone(rollup), from);
         if found.is_some() {
             maintainer.starts_at(store);

@@ -96,7 +96,7 @@ impl Backlog {
     pub fn service(&self) -> Result<Service, Error> {
         self.slot("pgtape")?;
         self.postgres.psql(
-            "TRUNCATE openmatch.pnl_daily, pgtape.sink_position;
+            "DELETE FROM openmatch.pnl_daily; DELETE FROM pgtape.sink_position;
              INSERT INTO pgtape.sink_position TABLE saved_position; CHECKPOINT;",
         )?;
         let run = self.run_dir();

@@ -335,3 +335,58 @@ async fn a_roll_up_added_later_starts_from_the_standby() {
     plan.assert_rollups(&pipeline).await;
     pipeline.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_taken_down_and_up_again_gets_its_roll_up_from_the_rows() {
+    let database = all_engines().await;
+    let plan = Plan::new(&database, "worker.*", &["worker.pnl_daily"]);
+    let pipeline = plan.start().await;
+    others(&database, 1);
+    plan.assert_rollups(&pipeline).await;
+    pipeline.handles.control.checkpoint().await.unwrap();
+    pipeline.stop().await.unwrap();
+    assert_eq!(stored(&database), "worker.pnl_daily|1");
+    migrate(&database.url(), Action::Down, Some("worker")).await;
+    assert_eq!(stored(&database), "", "the position goes with its target");
+    migrate(&database.url(), Action::Up, Some("worker")).await;
+    let pipeline = plan.start().await;
+    plan.assert_rollups(&pipeline).await;
+    others(&database, 2);
+    plan.assert_rollups(&pipeline).await;
+    assert_eq!(database.psql("SELECT count(*) FROM worker.pnl_daily WHERE volume < 0").unwrap(), "0");
+    pipeline.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_somebody_emptied_or_made_anew_is_filled_from_the_rows() {
+    let anew = "CREATE TABLE aether.fresh (LIKE aether.pnl_daily INCLUDING ALL); DROP TABLE aether.pnl_daily CASCADE;
+         ALTER TABLE aether.fresh RENAME TO pnl_daily";
+    let truncated = "TRUNCATE aether.pnl_daily";
+    let database = all_engines().await;
+    let plan = Plan::new(&database, "aether.*", &["aether.pnl_daily"]);
+    let mut pipeline = plan.start().await;
+    aether(&database, 1);
+    plan.assert_rollups(&pipeline).await;
+    pipeline.handles.control.checkpoint().await.unwrap();
+    for (round, way) in [anew, truncated].into_iter().enumerate() {
+        pipeline.stop().await.unwrap();
+        database.psql(way).unwrap();
+        aether(&database, 10 + u32::try_from(round).unwrap());
+        pipeline = plan.start().await;
+        plan.assert_rollups(&pipeline).await;
+    }
+    assert_eq!(stored(&database), "aether.pnl_daily|3", "each is a take-over");
+    for (round, way) in [anew, truncated].into_iter().cycle().take(6).enumerate() {
+        // Under the service: its next commit finds another target.
+        database.psql(way).unwrap();
+        aether(&database, 20 + u32::try_from(round).unwrap());
+        let generation = format!("aether.pnl_daily|{}", round + 4);
+        let deadline = tokio::time::Instant::now() + AT_MOST;
+        while stored(&database) != generation {
+            assert!(tokio::time::Instant::now() < deadline, "{:?}", pipeline.handles.status());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        plan.assert_rollups(&pipeline).await;
+    }
+    pipeline.stop().await.unwrap();
+}

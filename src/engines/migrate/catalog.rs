@@ -59,6 +59,7 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!("pgtape", "pgtape", 2, "helpers"),
     migration!("pgtape", "pgtape", 3, "partitions"),
     migration!("pgtape", "pgtape", 4, "roles"),
+    migration!("pgtape", "pgtape", 5, "sink_target"),
     migration!("ledger", "ledger", 1, "applied"),
     migration!("ledger", "ledger", 2, "uuid_v5"),
     migration!("ledger", "ledger", 3, "pnl_daily"),

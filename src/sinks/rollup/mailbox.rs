@@ -114,7 +114,7 @@ impl Mailbox {
     /// Asks for a position at or after `point`, even without effect.
     pub fn demand(&self, point: Point) {
         let mut inside = self.lock();
-        if inside.stored.as_ref().is_none_or(|stored| stored.lsn < point.1) {
+        if inside.stored.as_ref().is_none_or(|stored| !stored.holds(point.1)) {
             inside.demanded = Some(point);
             self.wake.notify_one();
         }
@@ -136,7 +136,7 @@ impl Mailbox {
     /// Whether the stored position is at or after `point`.
     #[must_use]
     pub fn has_reached(&self, point: Point) -> bool {
-        self.lock().stored.as_ref().is_some_and(|stored| stored.lsn >= point.1)
+        self.lock().stored.as_ref().is_some_and(|stored| stored.holds(point.1))
     }
 
     /// How it is doing.
@@ -187,7 +187,7 @@ impl Mailbox {
     /// A position has been committed.
     pub(super) fn committed(&self, stored: Stored) {
         let mut inside = self.lock();
-        if inside.demanded.is_some_and(|point| stored.lsn >= point.1) {
+        if inside.demanded.is_some_and(|point| stored.holds(point.1)) {
             inside.demanded = None;
         }
         inside.stored = Some(stored);

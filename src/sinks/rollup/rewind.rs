@@ -129,7 +129,7 @@ pub async fn replace(
     let transaction = session.transaction().await?;
     let before = cursor::read(&transaction, rollup.name()).await?;
     let generation = before.as_ref().map_or(0, |stored| stored.generation) + 1;
-    let now = Stored { generation, identity, epoch: to.0, lsn: to.1 };
+    let now = Stored { generation, identity, epoch: to.0, lsn: to.1, stale: false };
     if !cursor::advance(&transaction, rollup.name(), before.as_ref(), &now).await? {
         return Err(pg::Error::Retry(format!("the position of {} moved meanwhile", rollup.name())));
     }

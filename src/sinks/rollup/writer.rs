@@ -1,7 +1,8 @@
 //! Commits the deltas of one roll-up together with its position: all of a batch in one transaction, or nothing.
 //!
-//! The transaction begins with the position, from where it is expected to be; where it is not, nothing is written. A
-//! connection lost in the commit leaves open what happened, so the position is read before the batch is tried again.
+//! The transaction begins with the position, from where it is expected to be; where it is not, or where the target is
+//! another one than was written, nothing is written. A connection lost in the commit leaves open what happened, so the
+//! position is read before the batch is tried again.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,7 +46,7 @@ pub struct Writer {
 /// How trying a batch ended.
 enum Tried {
     Committed(Stored),
-    /// The position is not where it was expected.
+    /// The position is not where it was expected, or the target is another one.
     Elsewhere,
 }
 
@@ -85,9 +86,9 @@ impl Writer {
     }
 
     fn fenced(&self) {
-        let what = "its position was moved: by sink rewind or rebuild, or by another pgtape".to_owned();
+        let what = "its position was moved: by sink rewind or rebuild, by another pgtape, or its target was made anew";
         tracing::warn!(rollup = self.rollup.name(), "{what}; it starts over from there");
-        self.mailbox.stopped(Some(what), true);
+        self.mailbox.stopped(Some(what.to_owned()), true);
     }
 
     /// Whether someone has moved the position of a roll-up that has nothing to write: it would not notice otherwise.
@@ -201,10 +202,11 @@ impl Writer {
             None => session.insert(pg::connect(&self.address, Purpose::Rollup).await?),
         };
         let to = Stored {
-            generation: expected.map_or(1, |stored| stored.generation),
+            generation: expected.map_or(1, |stored| stored.generation + i64::from(stored.stale)),
             identity: self.identity.clone(),
             epoch: batch.to.0,
             lsn: batch.to.1,
+            stale: false,
         };
         if in_doubt && cursor::read(&**session, self.rollup.name()).await?.as_ref() == Some(&to) {
             return Ok(Tried::Committed(to)); // The answer was lost, not the commit.

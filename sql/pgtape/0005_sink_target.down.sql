@@ -1,0 +1,1 @@
+ALTER TABLE IF EXISTS pgtape.sink_position DROP COLUMN IF EXISTS target;
