@@ -26,6 +26,8 @@ use std::time::Duration;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config, Environment, Overrides};
 use crate::refusal::{Kind, Refusal};
@@ -195,6 +197,24 @@ fn usage(error: &clap::Error, out: Output) -> ExitCode {
     };
     out.refusal(&Refusal::new(Kind::Usage, what, "pgtape --help lists what there is"));
     ExitCode::from(Kind::Usage.exit_code())
+}
+
+/// Cancelled by SIGINT or SIGTERM, which then no longer end the process by themselves.
+fn until_signal() -> CancellationToken {
+    let token = CancellationToken::new();
+    let (Ok(mut interrupted), Ok(mut terminated)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return token;
+    };
+    let cancel = token.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+        }
+        cancel.cancel();
+    });
+    token
 }
 
 /// Runs blocking work (files, the HTTP client) off the runtime's threads.

@@ -2,10 +2,7 @@
 
 use std::path::PathBuf;
 
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
-
-use super::{Context, client};
+use super::{Context, client, until_signal};
 use crate::engines::Name;
 use crate::refusal::Refusal;
 use crate::sim::{self, SimSettings};
@@ -51,17 +48,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Refusal> {
         record_dir: args.record_dir.unwrap_or_else(|| context.config.data_dir.join("sim")),
         standby_url: args.rehydrate.then(|| client::base_url(&context.config)),
     };
-    let cancel = CancellationToken::new();
-    let stop = cancel.clone();
-    tokio::spawn(async move {
-        let Ok(mut terminated) = signal(SignalKind::terminate()) else { return };
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminated.recv() => {}
-        }
-        stop.cancel();
-    });
-    let report = sim::run(settings, cancel).await.map_err(sim::Error::into_refusal)?;
+    let report = sim::run(settings, until_signal()).await.map_err(sim::Error::into_refusal)?;
     let text = || {
         let line = |(actor, did): (&String, &sim::ActorReport)| {
             format!("{actor}: {} events, {} acknowledged in all", did.events, did.acknowledged)

@@ -1,8 +1,15 @@
 //! `pgtape tape`: look at the log. Needs no server and no running service, and disturbs neither.
 
-use super::{Context, blocking};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Context, blocking, until_signal};
 use crate::ops::{tape, when};
 use crate::refusal::Refusal;
+
+/// `cat --follow` looks at the tape's end this often.
+const FOLLOW_POLL: Duration = Duration::from_millis(100);
 
 #[derive(clap::Subcommand)]
 pub(super) enum Verb {
@@ -28,10 +35,15 @@ pub(super) struct Cat {
     /// Only heads of transactions, no rows
     #[arg(long)]
     heads: bool,
+    /// Go on as the running service appends, until Ctrl-C
+    #[arg(long)]
+    follow: bool,
 }
 
 pub(super) async fn run(verb: Verb, context: &Context) -> Result<(), Refusal> {
     let (dir, out) = (context.config.tape.dir.clone(), context.out);
+    // Without --follow a signal ends the program as it ends any other.
+    let follow = matches!(&verb, Verb::Cat(Cat { follow: true, .. })).then(until_signal);
     blocking(move || {
         match verb {
             Verb::Info => {
@@ -46,7 +58,13 @@ pub(super) async fn run(verb: Verb, context: &Context) -> Result<(), Refusal> {
                 let position = |text: Option<String>| text.map(|text| when::position(&dir, &text)).transpose();
                 let (after, to) = (position(cat.from)?, position(cat.to)?);
                 let range = tape::Range { after, to, limit: cat.limit, heads: cat.heads };
-                let totals = tape::cat(&dir, range, |line| out.print(&line.to_string()))?;
+                let stopped = || follow.as_ref().is_some_and(CancellationToken::is_cancelled);
+                let wait = || {
+                    std::thread::sleep(FOLLOW_POLL);
+                    !stopped()
+                };
+                let wait = || follow.is_some() && wait();
+                let totals = tape::cat(&dir, range, wait, |line| !stopped() && out.print(&line.to_string()))?;
                 if out.is_json() {
                     out.result(&totals, String::new);
                 }

@@ -6,7 +6,7 @@ use super::format::Fault;
 use super::recover::{sealed_end, start, walk};
 use super::scan::{Scan, State};
 use super::window::Window;
-use super::{End, Error, Origin, TapeId, Watermark, disk};
+use super::{Error, Follower, Origin, TapeId, Watermark, disk};
 use crate::model::Lsn;
 use crate::refusal::{Kind, Refusal};
 
@@ -127,7 +127,7 @@ pub(crate) fn segments(dir: &Path) -> Result<Vec<u64>, Error> {
 }
 
 /// Walks the newest segment as far as it checks out.
-fn walk_newest(dir: &Path, number: u64) -> Result<(Window, Scan, Option<Fault>), Error> {
+pub(crate) fn walk_newest(dir: &Path, number: u64) -> Result<(Window, Scan, Option<Fault>), Error> {
     let mut window = Window::open(dir, number)?;
     let length = window.length()?;
     let (scan, fault) = walk(&mut window, number, None, length)?;
@@ -135,11 +135,9 @@ fn walk_newest(dir: &Path, number: u64) -> Result<(Window, Scan, Option<Fault>),
 }
 
 impl Watermark {
-    /// The end of a tape for a process that is not its writer, as far as its bytes check out now. It never changes.
+    /// The end of a tape for a process that is not its writer, as far as its bytes check out now. It never changes;
+    /// [`Follower`] goes on.
     pub fn scan(dir: &Path) -> Result<Self, Error> {
-        let newest = *segments(dir)?.last().expect("checked not to be empty");
-        let (_window, scan, _tail) = walk_newest(dir, newest)?;
-        let State { end, epoch, offset, .. } = scan.state;
-        Ok(Self::new(End { lsn: end, epoch, segment: newest, offset, writer: 0 }))
+        Follower::start(dir).map(|follower| follower.watermark())
     }
 }

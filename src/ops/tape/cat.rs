@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::time_text;
 use crate::model::{Position, Relation};
-use crate::pgoutput::{self, Cell, Message, Relations, Tuple};
+use crate::pgoutput::{self, Cell, Message, OldKind, Relations, Tuple};
 use crate::refusal::{Kind, Refusal};
-use crate::tape::{self, Entry, Head, Reader, Transaction, Watermark};
+use crate::tape::{self, Entry, Follower, Head, Reader, Transaction};
 
 /// What to print.
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,19 +35,32 @@ pub struct Totals {
     pub position: Position,
 }
 
-/// Gives each line to `line`, until it returns false.
-pub fn cat(dir: &Path, range: Range, mut line: impl FnMut(&Value) -> bool) -> Result<Totals, Refusal> {
+/// Gives each line to `line`, until it returns false. At the tape's end `wait` says, when it is time to look again,
+/// whether to go on.
+pub fn cat(
+    dir: &Path,
+    range: Range,
+    mut wait: impl FnMut() -> bool,
+    mut line: impl FnMut(&Value) -> bool,
+) -> Result<Totals, Refusal> {
     let refused = tape::Error::into_refusal;
-    let watermark = Watermark::scan(dir).map_err(refused)?;
+    let mut follower = Follower::start(dir).map_err(refused)?;
     let start = match range.after {
         Some(position) => position,
         None => Position::whole(tape::usage(dir).map_err(refused)?.oldest),
     };
-    let mut reader = Reader::open(dir, start, watermark).map_err(refused)?;
+    let mut reader = Reader::open(dir, start, follower.watermark()).map_err(refused)?;
     let mut printer = Printer { relations: Relations::default(), totals: Totals::default(), heads: range.heads };
     printer.totals.position = start;
     while range.limit.is_none_or(|limit| printer.totals.transactions < limit) {
-        let Some(entry) = reader.next().map_err(refused)? else { break };
+        let ended = range.to.is_some_and(|to| Position::whole(reader.position()) >= to);
+        let Some(entry) = reader.next().map_err(refused)? else {
+            if ended || !wait() {
+                break;
+            }
+            follower.look().map_err(refused)?;
+            continue;
+        };
         let more = match entry {
             Entry::Preamble(mut messages) => {
                 while let Some((_, raw)) = messages.next_message().map_err(refused)? {
@@ -117,7 +130,12 @@ impl Printer {
             let table = self.relations.get(*id).map_or_else(|| format!("oid {id}"), |r| r.table.to_string());
             Map::from_iter([("table".to_owned(), json!(table)), ("op".to_owned(), json!(op))])
         };
-        let row = |id: &u32, tuple: &Tuple<'_>| row_of(self.relations.get(*id).map(AsRef::as_ref), tuple);
+        let relation = |id: &u32| self.relations.get(*id).map(AsRef::as_ref);
+        let row = |id: &u32, tuple: &Tuple<'_>| row_of(relation(id), tuple, Nulls::Known);
+        let old_row = |id: &u32, kind: OldKind, tuple: &Tuple<'_>| match kind {
+            OldKind::Full => row(id, tuple),
+            OldKind::Key => row_of(relation(id), tuple, Nulls::NotSent),
+        };
         match message {
             Message::Insert { relation_id, new } => {
                 let mut line = of(relation_id, "insert");
@@ -126,15 +144,15 @@ impl Printer {
             }
             Message::Update { relation_id, old, new } => {
                 let mut line = of(relation_id, "update");
-                if let Some((_, old)) = old {
-                    line.insert("old".into(), row(relation_id, old));
+                if let Some((kind, old)) = old {
+                    line.insert("old".into(), old_row(relation_id, *kind, old));
                 }
                 line.insert("new".into(), row(relation_id, new));
                 Some(line)
             }
-            Message::Delete { relation_id, old, .. } => {
+            Message::Delete { relation_id, kind, old } => {
                 let mut line = of(relation_id, "delete");
-                line.insert("old".into(), row(relation_id, old));
+                line.insert("old".into(), old_row(relation_id, *kind, old));
                 Some(line)
             }
             Message::Truncate { relation_ids, .. } => {
@@ -183,13 +201,23 @@ fn change_line(position: Position, change: Map<String, Value>) -> Value {
     Value::Object(line)
 }
 
-/// `{"col":"text"|null}`; a value that was not sent because it did not change is left out.
-fn row_of(relation: Option<&Relation>, tuple: &Tuple<'_>) -> Value {
+/// What a null cell of a row means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Nulls {
+    /// The value is NULL.
+    Known,
+    /// It is no column of the key (those are never NULL): nothing was sent of it.
+    NotSent,
+}
+
+/// `{"col":"text"|null}`; a value that was not sent is left out.
+fn row_of(relation: Option<&Relation>, tuple: &Tuple<'_>, nulls: Nulls) -> Value {
     let mut row = Map::new();
     for (i, cell) in tuple.cells().enumerate() {
         let name =
             relation.and_then(|r| r.columns.get(i)).map_or_else(|| format!("column {i}"), |c| c.name.to_string());
         match cell {
+            Cell::Null if nulls == Nulls::NotSent => {}
             Cell::Null => drop(row.insert(name, Value::Null)),
             Cell::Text(text) => drop(row.insert(name, json!(String::from_utf8_lossy(text)))),
             Cell::Unchanged => {}
@@ -201,47 +229,70 @@ fn row_of(relation: Option<&Relation>, tuple: &Tuple<'_>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Lsn;
+    use crate::model::{Column, Identity, Lsn, TableName};
     use crate::tape::{Begin, Intent, Options, Origin, Proof, Writer};
 
-    fn write(dir: &Path) {
-        let origin = Origin { system_id: 1, timeline: 1, database_oid: 1, fingerprint: 1, slot: "s".into() };
-        let (mut writer, _) = Writer::open(dir, Options::default(), origin, &Proof::NONE).unwrap();
-        let relation = Relation {
-            id: 7,
-            table: crate::model::TableName::new("shop", "orders"),
-            identity: crate::model::Identity::Default,
-            columns: vec![crate::model::Column {
-                name: "id".into(),
-                in_identity: true,
-                type_oid: 25,
-                type_modifier: -1,
-            }],
-        };
+    const KEY: Cell<'_> = Cell::Text(b"a");
+
+    fn relation() -> Relation {
+        let column =
+            |name: &str, in_identity| Column { name: name.into(), in_identity, type_oid: 25, type_modifier: -1 };
+        let columns = vec![column("id", true), column("note", false)];
+        Relation { id: 7, table: TableName::new("shop", "orders"), identity: Identity::Default, columns }
+    }
+
+    /// An insert, after what tells of its table.
+    fn insert() -> [Vec<u8>; 2] {
         let mut messages = [Vec::new(), Vec::new()];
-        pgoutput::encode_relation(&relation, &mut messages[0]);
-        pgoutput::encode_insert(7, [Cell::Text(b"a")].into_iter(), &mut messages[1]);
+        pgoutput::encode_relation(&relation(), &mut messages[0]);
+        pgoutput::encode_insert(7, [KEY, Cell::Null].into_iter(), &mut messages[1]);
+        messages
+    }
+
+    fn unit(writer: &mut Writer, kind: tape::Kind, lsn: u64) {
+        let tables = if kind == tape::Kind::Copy { vec!["shop.orders".into()] } else { vec![] };
+        writer.begin(Begin { kind, xid: 5, begin_lsn: Lsn(lsn - 1), commit_time_us: 0, tables }).unwrap();
+        insert().iter().for_each(|m| writer.push(Lsn(0), m).unwrap());
+        writer.commit(Lsn(lsn - 1), Lsn(lsn)).unwrap();
+    }
+
+    /// A writer with small segments.
+    fn open(dir: &Path) -> Writer {
+        let origin = Origin { system_id: 1, timeline: 1, database_oid: 1, fingerprint: 1, slot: "s".into() };
+        let options = Options { segment_bytes: 4096, compress: false, ..Options::default() };
+        Writer::open(dir, options, origin, &Proof::NONE).unwrap().0
+    }
+
+    fn write(dir: &Path) -> Writer {
+        let mut writer = open(dir);
         writer.intent(Intent { slot: "s".into(), epoch: 1, tables: vec!["shop.orders".into()] }).unwrap();
         for (kind, lsn) in [(tape::Kind::Copy, 10), (tape::Kind::Stream, 20), (tape::Kind::Stream, 30)] {
-            let tables = if kind == tape::Kind::Copy { vec!["shop.orders".into()] } else { vec![] };
-            writer.begin(Begin { kind, xid: 5, begin_lsn: Lsn(lsn - 1), commit_time_us: 0, tables }).unwrap();
-            messages.iter().for_each(|m| writer.push(Lsn(0), m).unwrap());
-            writer.commit(Lsn(lsn - 1), Lsn(lsn)).unwrap();
+            unit(&mut writer, kind, lsn);
         }
         writer.sync().unwrap();
+        writer
+    }
+
+    /// The lines, as they are printed.
+    fn lines(dir: &Path, range: Range, wait: impl FnMut() -> bool) -> Vec<Value> {
+        let mut lines = Vec::new();
+        cat(dir, range, wait, |line| {
+            lines.push(line.clone());
+            true
+        })
+        .unwrap();
+        lines
     }
 
     #[test]
     fn transactions_are_printed_from_position_to_position() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path());
+        drop(write(dir.path()));
         let check = |range: Range, want: &[&str]| {
-            let mut lines = Vec::new();
-            cat(dir.path(), range, |line| {
-                lines.push(format!("{} {}", line["kind"].as_str().unwrap_or("-"), line["op"].as_str().unwrap_or("-")));
-                true
-            })
-            .unwrap();
+            let text = |line: &Value| {
+                format!("{} {}", line["kind"].as_str().unwrap_or("-"), line["op"].as_str().unwrap_or("-"))
+            };
+            let lines: Vec<String> = lines(dir.path(), range, || false).iter().map(text).collect();
             assert_eq!(lines, want, "{range:?}");
         };
         let change = "- insert";
@@ -250,24 +301,75 @@ mod tests {
         let at = |lsn| Some(Position::whole(Lsn(lsn)));
         check(Range { after: at(10), to: at(20), ..Range::default() }, &["transaction -", change]);
         check(Range { after: at(30), ..Range::default() }, &[]);
-        assert_eq!(
-            cat(dir.path(), Range { after: at(99), ..Range::default() }, |_| true).unwrap_err().kind,
-            Kind::Tape
-        );
+        let beyond = Range { after: at(99), ..Range::default() };
+        assert_eq!(cat(dir.path(), beyond, || false, |_| true).unwrap_err().kind, Kind::Tape);
+    }
+
+    #[test]
+    fn what_is_appended_later_is_printed_across_segments_and_writers() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = Some(write(dir.path()));
+        let segments = || tape::usage(dir.path()).unwrap().segments;
+        let mut lsn = 30;
+        let wait = || {
+            if lsn == 900 {
+                drop(writer.take());
+                writer = Some(open(dir.path()));
+            }
+            let open = writer.as_mut().unwrap();
+            for _ in 0..3 {
+                lsn += 10;
+                unit(open, tape::Kind::Stream, lsn);
+            }
+            open.sync().unwrap();
+            if open.roll_due() {
+                open.roll(&[insert()[0].clone().into()]).unwrap();
+            }
+            lsn < 1500
+        };
+        let heads = lines(dir.path(), Range { heads: true, ..Range::default() }, wait);
+        let want: Vec<Value> = (1..=147).map(|n| json!(Position::whole(Lsn(n * 10)))).collect();
+        assert_eq!(heads.iter().map(|line| line["position"].clone()).collect::<Vec<_>>(), want);
+        assert!(segments() > 3, "{} segments", segments());
+
+        // It ends by itself where it was told to.
+        let to = Some(Position::whole(Lsn(50)));
+        let mut waits = 0;
+        let heads = lines(dir.path(), Range { heads: true, to, ..Range::default() }, || {
+            waits += 1;
+            true
+        });
+        assert_eq!((heads.len(), waits), (5, 0));
     }
 
     #[test]
     fn a_change_names_table_columns_and_position() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path());
-        let mut lines = Vec::new();
-        let range = Range { limit: Some(1), ..Range::default() };
-        cat(dir.path(), range, |line| {
-            lines.push(line.to_string());
-            true
-        })
-        .unwrap();
-        let want = r#"{"position":"000000000000000A.0000000000","table":"shop.orders","op":"insert","new":{"id":"a"}}"#;
-        assert_eq!(lines[1], want);
+        drop(write(dir.path()));
+        let lines = lines(dir.path(), Range { limit: Some(1), ..Range::default() }, || false);
+        let want = r#"{"position":"000000000000000A.0000000000","table":"shop.orders","op":"insert","new":{"id":"a","note":null}}"#;
+        assert_eq!(lines[1].to_string(), want);
+    }
+
+    #[test]
+    fn of_a_row_only_what_was_sent_is_printed() {
+        let mut printer = Printer { relations: Relations::default(), totals: Totals::default(), heads: false };
+        printer.learn(&insert()[0]).unwrap();
+        let check = |message: &[u8], want: Value| {
+            let line = Value::Object(printer.change(&decode(message).unwrap()).unwrap());
+            assert_eq!((&line["old"], &line["new"]), (&want["old"], &want["new"]));
+        };
+        let full = || [KEY, Cell::Null].into_iter();
+        let delete = |kind| {
+            let mut out = Vec::new();
+            pgoutput::encode_delete(7, kind, full(), &mut out);
+            out
+        };
+        check(&delete(OldKind::Key), json!({"old": {"id": "a"}}));
+        check(&delete(OldKind::Full), json!({"old": {"id": "a", "note": null}}));
+        let mut update = Vec::new();
+        let new = [Cell::Text(b"b"), Cell::Unchanged].into_iter();
+        pgoutput::encode_update(7, Some((OldKind::Key, full())), new, &mut update);
+        check(&update, json!({"old": {"id": "a"}, "new": {"id": "b"}}));
     }
 }
