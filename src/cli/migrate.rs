@@ -23,7 +23,7 @@ pub(super) enum Verb {
 
 #[derive(clap::Args)]
 pub(super) struct Only {
-    /// Only this unit: pgtape, ledger, perplex, openmatch, aether, meltica, worker, ..
+    /// Only this unit: pgtape, ledger, perplex, openmatch, aether, meltica or worker
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Command, Plan, when};
+use super::{Command, Plan, sink, slot, when};
 use crate::config::Config;
 use crate::model::Lsn;
 use crate::pg::{self, Purpose};
@@ -13,13 +13,23 @@ use crate::sinks::rollup::{Replaced, Rewind as Recompute, RollUp, by_hand};
 use crate::sinks::{Error, checkpoints, cursor};
 use crate::tape::{self, Watermark};
 
-/// The roll-up called `name`.
-fn rollup(name: &str) -> Result<Arc<dyn RollUp>, Refusal> {
-    by_hand::rollup(name).ok_or_else(|| {
+/// The roll-up called `name`, if it is kept under this configuration.
+fn rollup(config: &Config, name: &str) -> Result<Arc<dyn RollUp>, Refusal> {
+    let Some(rollup) = by_hand::rollup(name) else {
         let what = format!("'{name}' is not a roll-up");
         let hint = format!("there are {}; the standby is replaced by `pgtape slot reset`", by_hand::NAMES.join(", "));
-        Refusal::new(Kind::Usage, what, hint)
-    })
+        return Err(Refusal::new(Kind::Usage, what, hint));
+    };
+    let kept = sink::kept(config);
+    if kept.iter().any(|kept| *kept == name) {
+        return Ok(rollup);
+    }
+    let what = format!("{name} is not configured: rollups.names, and the tables it reads, decide what is kept");
+    let hint = match kept.is_empty() {
+        true => "no roll-up is; give the same --config or --tables as to `pgtape run`".to_owned(),
+        false => format!("there are {}", kept.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ")),
+    };
+    Err(Refusal::new(Kind::Usage, what, hint))
 }
 
 /// Where it stands, durably.
@@ -46,13 +56,14 @@ pub struct Rewind<'a> {
 impl Rewind<'_> {
     /// Finds checkpoint and tape; changes nothing, and keeps the checkpoint until it is dropped.
     fn prepare(&self) -> Result<(Recompute, Lsn), Refusal> {
+        let rollup = rollup(self.config, self.name)?;
         let dir = &self.config.tape.dir;
         let to = when::position(dir, self.to)?.lsn;
         let info = tape::info(dir).map_err(tape::Error::into_refusal)?;
         let watermark = Watermark::scan(dir).map_err(tape::Error::into_refusal)?;
         let checkpoints = checkpoints::dir(&self.config.data_dir);
         let identity = (&info.origin).into();
-        Recompute::plan(rollup(self.name)?, dir.clone(), checkpoints, watermark, identity, to)
+        Recompute::plan(rollup, dir.clone(), checkpoints, watermark, identity, to)
             .map(|recompute| (recompute, to))
             .map_err(Error::into_refusal)
     }
@@ -111,8 +122,12 @@ pub struct Rebuild<'a, F> {
 
 impl<F: AsyncFn(Arc<dyn RollUp>) -> Result<Replaced, Refusal>> Command for Rebuild<'_, F> {
     async fn plan(&self) -> Result<Plan, Refusal> {
-        let name = rollup(self.name)?.name().to_owned();
+        let name = rollup(self.config, self.name)?.name().to_owned();
         let before = stored(self.config, &name).await?;
+        let in_use = match tape::refuse_if_locked(&self.config.tape.dir) {
+            Err(locked) => Some(locked.into_refusal()),
+            Ok(()) => slot::in_use(&slot::show(self.config).await?),
+        };
         Ok(Plan {
             command: "sink rebuild".into(),
             steps: vec![
@@ -121,12 +136,12 @@ impl<F: AsyncFn(Arc<dyn RollUp>) -> Result<Replaced, Refusal>> Command for Rebui
                 format!("replace {name} by its result, set its position and raise its generation, in one transaction"),
             ],
             consequences: vec![format!("what was written to {name} by anybody else is gone")],
-            obstacle: None,
+            obstacle: in_use,
             detail: json!({"sink": name, "before": facts(before.as_ref())}),
         })
     }
 
     async fn apply(&self, _plan: &Plan) -> Result<(), Refusal> {
-        (self.rebuild)(rollup(self.name)?).await.map(|_| ())
+        (self.rebuild)(rollup(self.config, self.name)?).await.map(|_| ())
     }
 }

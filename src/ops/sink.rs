@@ -79,7 +79,7 @@ pub async fn show(config: &Config) -> Result<Sinks, Refusal> {
 }
 
 /// The roll-ups that a run keeps: those named of which every table they read is captured.
-fn kept(config: &Config) -> Vec<&String> {
+pub(super) fn kept(config: &Config) -> Vec<&String> {
     let reads_captured = |name: &&String| {
         by_hand::rollup(name).is_some_and(|rollup| rollup.sources().iter().all(|s| config.captures(&s.table)))
     };

@@ -4,11 +4,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use pgtape::sandbox::{Finished, PrivatePostgres, Service, ServiceProcess};
+use pgtape::sandbox::{Finished, PrivatePostgres, Process, Service, ServiceProcess};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::common::server;
+use crate::common::{server, url_as};
 
 /// Generous: only a hang gets there.
 const AT_MOST: Duration = Duration::from_secs(60);
@@ -93,7 +93,11 @@ fn a_roll_up_is_taken_back_under_the_running_service_and_made_anew_without_it() 
     assert_eq!(volume(&server), "220", "each commit counts once");
     run(&service, &["sink", "rewind", "perplex.pnl_daily", "--to", "FF/0", "--reason", "x", "--yes"], 2);
     run(&service, &["sink", "rewind", "standby", "--to", &then, "--reason", "x", "--yes"], 2);
+    let elsewhere = run(&service, &["sink", "rewind", "worker.pnl_daily", "--to", &then, "--dry-run"], 2).stderr;
+    assert!(elsewhere.contains("not configured") && elsewhere.contains("there are perplex.pnl_daily"), "{elsewhere}");
     run(&service, &["sink", "rebuild", "perplex.pnl_daily", "--reason", "x", "--yes"], 8);
+    let dry = run(&service, &["sink", "rebuild", "perplex.pnl_daily", "--dry-run"], 0).stderr;
+    assert!(dry.contains("Not now: another process writes the tape"), "{dry}");
 
     service.terminate(AT_MOST).unwrap();
     server.psql("UPDATE perplex.pnl_daily SET volume = volume + 1").unwrap();
@@ -150,6 +154,8 @@ fn two_services_do_not_share_an_address_a_tape_or_a_slot() {
     check(&["slot", "reset", "--reason", "x", "--yes"], 5, "is in use");
     check(&["uninstall", "--reason", "x", "--yes"], 5, "is in use");
     check(&["slot", "drop", "--dry-run"], 0, "Not now: slot pgtape is in use");
+    check(&["migrate", "down"], 5, "stop it first");
+    check(&["migrate", "down", "--dry-run"], 0, "Not now: pgtape streams from this database through slot pgtape");
     verify(&service, true);
 }
 
@@ -204,6 +210,25 @@ fn a_reset_is_not_called_a_copy_that_was_cut_short() {
     verify(&service, true);
 }
 
+/// `tape cat --follow` prints what is there and what comes, until it is told to stop.
+fn follow(server: &PrivatePostgres, service: &ServiceProcess, dir: &Path) {
+    let command = service.service().command(&["tape", "cat", "--follow"]);
+    let mut following = Process::start("pgtape tape cat --follow", command, &dir.join("follow.log")).unwrap();
+    for id in ["1", "followed"] {
+        if id != "1" {
+            fill(server, id, "10");
+        }
+        let want = format!(r#""table":"perplex.fills","op":"insert","new":{{"id":"{id}""#);
+        let deadline = std::time::Instant::now() + AT_MOST;
+        while !following.output().contains(&want) {
+            assert!(std::time::Instant::now() < deadline, "{}", following.output());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    server.psql("DELETE FROM perplex.fills WHERE id = 'followed'").unwrap();
+    assert_eq!(following.terminate(AT_MOST).unwrap().and_then(|status| status.code()), Some(0));
+}
+
 #[test]
 fn after_uninstall_only_the_tables_are_left() {
     let (server, dir) = (server(&[]), TempDir::new().unwrap());
@@ -213,13 +238,24 @@ fn after_uninstall_only_the_tables_are_left() {
     let cat = run(&service, &["tape", "cat"], 0).stdout;
     assert!(cat.contains(r#""table":"perplex.fills","op":"insert""#), "{cat}");
     assert_eq!(run(&service, &["tape", "verify", "--json"], 0).json()["ok"], true);
+    follow(&server, &service, dir.path());
     service.terminate(AT_MOST).unwrap();
     let log = service.log();
     let stopped: Value = serde_json::from_str(log.lines().rfind(|line| line.starts_with('{')).unwrap()).unwrap();
     assert_eq!((&stopped["stopped"], &stopped["slot"], &stopped["epoch"]), (&true.into(), &"pgtape".into(), &1.into()));
     std::fs::write(dir.path().join("data/notes.txt"), "mine").unwrap();
 
-    run(&service, &["uninstall", "--dry-run"], 0);
+    let plan = run(&service, &["uninstall", "--dry-run"], 0).stderr;
+    assert!(plan.contains("quarantine and operator.log in") && !plan.contains("Not now"), "{plan}");
+    // A role that may drop the slot alone drops nothing.
+    server.psql("CREATE ROLE half LOGIN REPLICATION PASSWORD 'half'").unwrap();
+    let half = Service { url: url_as(&server.url(), "half"), ..service.service().clone() };
+    let refused = half.finish(&["uninstall", "--reason", "a test", "--yes"]).unwrap();
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    let owner = server.psql("SELECT pubowner::regrole FROM pg_publication").unwrap();
+    let want = format!("the role half does not own publication pgtape nor schema pgtape; run it as {owner}");
+    assert!(refused.stderr.contains(&want), "{refused:?}");
+    assert_eq!(server.psql("SELECT count(*) FROM pg_replication_slots").unwrap(), "1");
     let done = run(&service, &["uninstall", "--reason", "a test", "--yes"], 0);
     assert!(!done.stderr.contains("ERROR"), "{done:?}");
     let left = "SELECT (SELECT count(*) FROM pg_replication_slots), (SELECT count(*) FROM pg_publication), \

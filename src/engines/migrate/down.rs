@@ -51,12 +51,19 @@ impl Command for Down<'_> {
         if !going.is_empty() {
             consequences.push("roles stay, without rights here: other databases of the server may use them".into());
         }
+        let obstacle =
+            if going.contains(&"pgtape") { migrator.streamed().await?.map(|slot| streamed(&slot)) } else { None };
         let detail = json!({"only": self.only, "units": going});
-        Ok(Plan { command: "migrate down".into(), steps, consequences, obstacle: None, detail })
+        Ok(Plan { command: "migrate down".into(), steps, consequences, obstacle, detail })
     }
 
     async fn apply(&self, _plan: &Plan) -> Result<(), Refusal> {
         let report = run(self.address, Action::Down, self.only).await.map_err(|error: Error| Refusal::from(error))?;
         self.report.set(report).map_err(|_| Refusal::new(Kind::Locked, "migrate down was done already", ""))
     }
+}
+
+/// Publication, heartbeat and positions do not go from under a service.
+fn streamed(slot: &str) -> Refusal {
+    Refusal::new(Kind::Slot, format!("pgtape streams from this database through slot {slot}"), "stop it first")
 }

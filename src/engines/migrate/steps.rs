@@ -62,6 +62,10 @@ const HELD: &str = "SELECT n.nspname::text, count(*) FILTER (WHERE NOT c.relispa
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid \
      WHERE c.relkind IN ('r', 'p') AND n.nspname = ANY($1::text[]) GROUP BY 1 ORDER BY 1";
 
+/// The slot that a pgtape streams from, in this database.
+const STREAMED: &str = "SELECT s.slot_name::text FROM pg_replication_slots s JOIN pg_stat_activity a ON a.pid = s.active_pid \
+     WHERE s.database = current_database() AND s.plugin = 'pgoutput' AND a.application_name = $1 ORDER BY 1 LIMIT 1";
+
 /// A session that migrates.
 pub struct Migrator {
     session: pg::Session,
@@ -81,6 +85,12 @@ impl Migrator {
     pub async fn connect(address: &pg::Address) -> Result<Self, Error> {
         let session = pg::connect(address, Purpose::Migrate).await.map_err(|e| fail("connect", e))?;
         Ok(Self { session })
+    }
+
+    /// The slot through which a pgtape streams from this database, if one does.
+    pub(super) async fn streamed(&self) -> Result<Option<String>, Error> {
+        let found = self.session.query_opt(STREAMED, &[&Purpose::Stream.application_name()]).await;
+        Ok(found.map_err(|e| fail("look who streams", e.into()))?.map(|row| row.get(0)))
     }
 
     /// Waits until no other migrator works on this database.
