@@ -83,7 +83,6 @@ pub(super) fn check(raw: Raw, environment: &Environment) -> Result<Config, Refus
         log: log(&raw.log)?,
         data_dir,
         listen_named: false,
-        built_in: false,
     })
 }
 

@@ -50,8 +50,6 @@ pub struct Config {
     pub log: Log,
     /// Whether `--listen` or `PGTAPE_LISTEN` named the address of HTTP: commands then ask there and nowhere else.
     pub listen_named: bool,
-    /// Whether nobody named a file or tables, so that the tables are those of the five engines.
-    pub built_in: bool,
 }
 
 /// A consumer of the tape that can be switched on.
@@ -206,14 +204,13 @@ impl Config {
     /// tables it is the configuration of the five engines.
     pub fn load(overrides: &Overrides, environment: &Environment) -> Result<Config, Refusal> {
         let tables_named = overrides.tables.as_deref().is_some_and(|list| !list.is_empty());
-        let (mut raw, built_in) = match overrides.config.as_deref().filter(|path| !path.as_os_str().is_empty()) {
-            Some(path) => (read(path)?, false),
-            None if tables_named => (raw::Raw::default(), false),
-            None => (parse(BUILT_IN, "config/pgtape.toml")?, true),
+        let mut raw = match overrides.config.as_deref().filter(|path| !path.as_os_str().is_empty()) {
+            Some(path) => read(path)?,
+            None if tables_named => raw::Raw::default(),
+            None => parse(BUILT_IN, "config/pgtape.toml")?,
         };
         check::lay_over(&mut raw, overrides, environment)?;
         let mut config = check::check(raw, environment)?;
-        config.built_in = built_in;
         config.listen_named = overrides.listen.iter().any(|address| !address.is_empty());
         Ok(config)
     }

@@ -62,10 +62,10 @@ fn without_a_file_it_is_the_five_engines_unless_tables_are_named() {
     let load = |tables: Option<&str>| {
         let flags = Overrides { tables: tables.map(Into::into), ..Overrides::default() };
         let config = Config::load(&flags, &Environment::default()).unwrap();
-        (config.built_in, config.source.tables.len(), config.standby.books.len(), config.rollups.names.len())
+        (config.source.tables.len(), config.standby.books.len(), config.rollups.names.len())
     };
-    assert_eq!(load(None), (true, 5, 4, 5));
-    assert_eq!(load(Some("shop.*")), (false, 1, 0, 0));
+    assert_eq!(load(None), (5, 4, 5));
+    assert_eq!(load(Some("shop.*")), (1, 0, 0));
 }
 
 #[test]

@@ -132,8 +132,10 @@ fn nothing_matches(catalog: &[CatalogTable], pattern: &Pattern) -> Refusal {
     near.sort();
     near.truncate(NEAREST_MAX);
     let names: Vec<&str> = near.iter().map(|(_, name)| name.as_str()).collect();
-    let hint =
+    let nearest =
         if names.is_empty() { "the database has no tables".into() } else { format!("nearest: {}", names.join(", ")) };
+    let hint =
+        format!("{nearest}; name tables that are there with --tables, or make the engines' with `pgtape migrate up`");
     Refusal::new(Kind::Server, format!("no table matches {wanted}"), hint)
 }
 

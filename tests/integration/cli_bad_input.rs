@@ -270,6 +270,16 @@ fn doctor_finds_what_is_wrong_and_the_sql_that_mends_it() {
     server.start_again().unwrap();
     let report = doctor("public.*");
     assert_eq!((report.code, findings(&report)), (Some(0), vec![]), "{report:?}");
+    // Without any of the schemas of the built-in configuration `run` is refused: the doctor says the same beforehand.
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().display().to_string();
+    let built_in = |verb: &str| pgtape(&[verb, "--url", &server.url(), "--data-dir", &data, "--listen", "127.0.0.1:0"]);
+    let report = built_in("doctor");
+    assert_eq!(report.code, Some(1), "{report:?}");
+    for found in ["FINDING  tables: no table matches perplex.*", "FINDING  schema_pgtape", "`pgtape migrate up`"] {
+        assert!(report.stdout.contains(found), "{found}: {report:?}");
+    }
+    check(&built_in("run"), 4, "with --tables, or make the engines' with `pgtape migrate up`");
     let missing = doctor("public.*,shop.*");
     assert!(
         findings(&missing).iter().any(|(c, fix)| c.contains("tables") && fix.contains("public.keyless")),

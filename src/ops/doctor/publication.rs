@@ -3,6 +3,7 @@
 use super::Check;
 use super::tables::Captured;
 use crate::config::Config;
+use crate::ops::sink;
 use crate::pg::{self, Session};
 use crate::source::publication::{Publication, compare, read};
 use crate::source::slot::{self, Slot};
@@ -32,10 +33,9 @@ pub(super) async fn examine(
         checks.push(publication(found.as_ref(), name, captured, may_create));
     }
     checks.push(slot_check(&config.source.slot, slot.as_ref(), &database));
-    if !schema && !config.rollups.names.is_empty() {
+    if !schema && !sink::kept(config).is_empty() {
         let message = "schema pgtape is missing: roll-ups have nowhere to keep their position";
-        let check = if config.built_in { Check::advice } else { Check::finding };
-        checks.push(check("schema_pgtape", message.to_owned(), "-- run: pgtape migrate up".to_owned()));
+        checks.push(Check::finding("schema_pgtape", message, "-- run: pgtape migrate up, or pass --sinks standby"));
     }
     Ok(checks)
 }

@@ -27,11 +27,6 @@ pub(super) async fn read(session: &Session, config: &Config) -> Result<Captured,
     for pattern in &config.source.tables {
         match choose(&catalog, std::slice::from_ref(pattern), &targets) {
             Ok(tables) => chosen.extend(tables.into_iter().cloned()),
-            // Nobody has asked for the five engines' tables by name.
-            Err(refusal) if config.built_in => {
-                let fix = format!("-- run pgtape migrate up, or pass --tables ({})", refusal.hint);
-                patterns.push(Check::advice("tables", refusal.what, fix));
-            }
             Err(refusal) => patterns.push(Check::finding("tables", refusal.what, format!("-- {}", refusal.hint))),
         }
     }
