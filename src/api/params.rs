@@ -52,8 +52,8 @@ impl Params {
                     params.min_position = Some(position);
                 }
                 "wait_ms" => {
-                    let ms = value.parse().map_err(|_| bad("a number of milliseconds"))?;
-                    params.wait = Duration::from_millis(ms).min(WAIT_MAX);
+                    let wait = value.parse().ok().map(Duration::from_millis).filter(|wait| *wait <= WAIT_MAX);
+                    params.wait = wait.ok_or_else(|| bad(&format!("a number from 0 to {}", WAIT_MAX.as_millis())))?;
                 }
                 "limit" => {
                     let limit = value.parse().ok().filter(|n| (1..=LIMIT_MAX).contains(n));
@@ -114,6 +114,8 @@ mod tests {
         for (name, value) in [
             ("min_lsn", "7"),
             ("wait_ms", "-1"),
+            ("wait_ms", "60001"),
+            ("wait_ms", "999999999"),
             ("limit", "0"),
             ("limit", "1000001"),
             ("limit", "many"),
@@ -128,6 +130,6 @@ mod tests {
             assert!(error.code == Code::BadRequest && error.message.contains("more than once"), "{twice:?}: {error:?}");
         }
         assert!(parse(&[("limit", "1"), ("eq.limit", "1")]).is_ok());
-        assert_eq!(parse(&[("wait_ms", "999999999")]).unwrap().wait, WAIT_MAX);
+        assert_eq!(parse(&[("wait_ms", "60000")]).unwrap().wait, WAIT_MAX);
     }
 }
