@@ -20,7 +20,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A screen of it for people: one line a leaf, arrays of objects as one line an element.
+/// A screen of it for people: one line a leaf, lists of objects as tables.
 fn text(status: &Value) -> String {
     let mut lines = Vec::new();
     walk("", status, &mut lines);
@@ -35,27 +35,58 @@ fn walk(path: &str, value: &Value, lines: &mut Vec<String>) {
                 walk(&path, value, lines);
             }
         }
+        Value::Array(items) if items.is_empty() => lines.push(format!("{path}: none")),
         Value::Array(items) => {
-            for item in items {
-                lines.push(format!("{path}: {}", one_line(item)));
-            }
+            lines.push(format!("{path}:"));
+            lines.extend(table(items));
         }
-        Value::Null => lines.push(format!("{path}: -")),
-        Value::String(text) => lines.push(format!("{path}: {text}")),
-        Value::Bool(_) | Value::Number(_) => lines.push(format!("{path}: {value}")),
+        Value::Null | Value::String(_) | Value::Bool(_) | Value::Number(_) => {
+            lines.push(format!("{path}: {}", plain(value)));
+        }
     }
 }
 
-fn one_line(value: &Value) -> String {
-    let plain = |value: &Value| match value {
+/// Objects with the same keys, aligned under them: numbers to the right, all else to the left.
+fn table(items: &[Value]) -> Vec<String> {
+    let Some(Value::Object(first)) = items.first() else { return items.iter().map(plain).collect() };
+    let columns: Vec<(&String, usize, bool)> = first
+        .keys()
+        .map(|key| {
+            let cells = || items.iter().map(|item| &item[key]);
+            let width = cells().map(|cell| plain(cell).chars().count()).chain([key.len()]).max().unwrap_or_default();
+            (key, width, cells().any(Value::is_number))
+        })
+        .collect();
+    let line = |cell_of: &dyn Fn(&str) -> String| {
+        let cells = columns.iter().map(|&(key, width, right)| match right {
+            true => format!("{:>width$}", cell_of(key)),
+            false => format!("{:<width$}", cell_of(key)),
+        });
+        format!("  {}", cells.collect::<Vec<_>>().join("  ")).trim_end().to_owned()
+    };
+    let head = line(&|key| key.to_owned());
+    std::iter::once(head).chain(items.iter().map(|item| line(&|key| plain(&item[key])))).collect()
+}
+
+fn plain(value: &Value) -> String {
+    match value {
         Value::String(text) => text.clone(),
         Value::Null => "-".into(),
         other => other.to_string(),
-    };
-    match value {
-        Value::Object(map) => {
-            map.iter().map(|(key, value)| format!("{key}={}", plain(value))).collect::<Vec<_>>().join(" ")
-        }
-        other => plain(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn lists_are_aligned_tables() {
+        let tables =
+            [json!({"table": "a.long", "rows": 7, "why": null}), json!({"table": "b", "rows": 12345, "why": "x"})];
+        let status = json!({"ready": true, "slot": {"name": "s"}, "tables": tables, "alarms": []});
+        let want = "ready: true\nslot.name: s\ntables:\n  table    rows  why\n  a.long      7  -\n  b       12345  x\nalarms: none";
+        assert_eq!(text(&status), want);
     }
 }
