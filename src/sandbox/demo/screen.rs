@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::view::Look;
+use super::view::{Day, Look};
 
 /// Events kept on the screen.
 const EVENTS_SHOWN: usize = 8;
 /// Without a terminal, a line of figures comes this often.
 const LINE_EVERY: Duration = Duration::from_secs(5);
-/// Longer figures are cut.
+/// Longer figures are shortened.
 const FIGURE_CHARS_MAX: usize = 16;
 
 /// Where the demo is shown.
@@ -84,27 +84,40 @@ impl Screen {
 /// A table of the engines.
 fn engines(look: &Look) -> String {
     let mut text = format!(
-        "{:<10}{:>8}{:>10}  {:<6}{:>16}{:>16}{:>16}{:>8}   {:<18}{:>16}{:>16}\n",
-        "engine", "rows/s", "rows", "asset", "P&L today", "fees", "volume", "fills", "market", "bid", "ask"
+        "{:<10}{:>8}{:>10}{:>8}  {:<50} {:<18}{:>16}{:>16}\n",
+        "engine", "rows/s", "rows", "fills", "today", "market", "bid", "ask"
     );
     for (schema, rows) in &look.rows {
         let (day, top) = (look.days.get(schema), look.tops.get(schema));
         let figure = |value: Option<&String>| value.map_or_else(|| "-".to_owned(), |v| tidy(v));
         let _ = writeln!(
             text,
-            "{schema:<10}{:>8}{rows:>10}  {:<6}{:>16}{:>16}{:>16}{:>8}   {:<18}{:>16}{:>16}",
+            "{schema:<10}{:>8}{rows:>10}{:>8}  {:<50} {:<18}{:>16}{:>16}",
             look.rates.get(schema).copied().unwrap_or_default(),
-            day.map_or("-", |d| d.asset.as_str()),
-            figure(day.and_then(|d| d.net.as_ref())),
-            figure(day.and_then(|d| d.fees.as_ref())),
-            figure(day.and_then(|d| d.volume.as_ref())),
             figure(day.and_then(|d| d.fills.as_ref())),
+            day.map_or_else(|| "-".to_owned(), today),
             top.map_or("-", |t| t.market.as_str()),
             figure(top.map(|t| &t.bid)),
             figure(top.map(|t| &t.ask)),
         );
     }
     text
+}
+
+/// The day's P&L; where that is not computed, volume and fees.
+fn today(day: &Day) -> String {
+    let known = match &day.net {
+        Some(net) => vec![("P&L", net)],
+        None => [("volume", &day.volume), ("fees", &day.fees)]
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.as_ref()?)))
+            .collect(),
+    };
+    if known.is_empty() {
+        return "-".into();
+    }
+    let figures: Vec<String> = known.iter().map(|(name, value)| format!("{name} {}", tidy(value))).collect();
+    format!("{} {}", figures.join(", "), day.asset)
 }
 
 /// The service, its tape and its sinks.
@@ -146,18 +159,28 @@ fn bytes(count: u64) -> String {
     format!("{} {}", count >> (10 * unit), units[unit])
 }
 
-/// A figure without the zeros that its scale adds, cut to its column.
+/// A figure without the zeros that its scale adds. One too long for its column loses decimals, a longer one is told by
+/// its first digits and the power of ten.
 fn tidy(figure: &str) -> String {
-    let short = if figure.contains('.') { figure.trim_end_matches('0').trim_end_matches('.') } else { figure };
-    if short.chars().count() < FIGURE_CHARS_MAX {
-        return short.to_owned();
+    let trimmed = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text.to_owned(),
+    };
+    let short = trimmed(figure);
+    if short.len() < FIGURE_CHARS_MAX || !short.is_ascii() {
+        return short;
     }
-    short.chars().take(FIGURE_CHARS_MAX - 2).chain(['~']).collect()
+    let whole = short.split('.').next().unwrap_or_default();
+    if whole.len() < FIGURE_CHARS_MAX {
+        return trimmed(&short[..FIGURE_CHARS_MAX - 1]);
+    }
+    let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("-", digits));
+    format!("{sign}{}.{}e{}", &digits[..1], &digits[1..4], digits.len() - 1)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, tidy};
+    use super::{Day, bytes, tidy, today};
 
     #[test]
     fn figures_fit_their_columns() {
@@ -165,7 +188,26 @@ mod tests {
             (bytes(0), bytes(10_239), bytes(10_240), bytes(20 << 30)),
             ("0 B".into(), "10239 B".into(), "10 KiB".into(), "20 GiB".into())
         );
-        assert_eq!(tidy("12345678901234567890").chars().count(), 15);
-        assert_eq!((tidy("-12.500"), tidy("3.00"), tidy("100")), ("-12.5".into(), "3".into(), "100".into()));
+        let check = |figure: &str, want: &str| assert_eq!(tidy(figure), want);
+        check("-12.500", "-12.5");
+        check("3.00", "3");
+        check("100", "100");
+        check("-0.000123", "-0.000123");
+        check("123456789012.345678", "123456789012.34");
+        check("123456789012345.678", "123456789012345");
+        check("-12345678901234567890.5", "-1.234e19");
+    }
+
+    #[test]
+    fn the_day_is_told_by_what_is_computed() {
+        let some = |text: &str| Some(text.to_owned());
+        let check = |day: Day, want: &str| assert_eq!(today(&day), want);
+        check(Day { asset: "ETH".into(), net: some("0.250000"), fees: some("1"), ..Day::default() }, "P&L 0.25 ETH");
+        check(
+            Day { asset: "USDC".into(), volume: some("10"), fees: some("0.5"), ..Day::default() },
+            "volume 10, fees 0.5 USDC",
+        );
+        check(Day { asset: "EUR".into(), volume: some("10"), ..Day::default() }, "volume 10 EUR");
+        check(Day::default(), "-");
     }
 }

@@ -14,9 +14,12 @@ use crate::sandbox::{Error, get};
 use super::Book;
 use super::cast::Cast;
 
-/// The newest day of each engine, in the asset with the most fills.
-const DAY: &str = "SELECT DISTINCT ON (engine) engine, asset, volume::text, fees::text, net::text, fill_count::text
-    FROM ledger.pnl_daily ORDER BY engine, day DESC, fill_count DESC NULLS LAST, asset";
+/// The newest day of each engine, over all accounts and markets, in the asset with the most fills. Wei are shown as ETH.
+const DAY: &str = "SELECT DISTINCT ON (engine) engine, CASE asset WHEN 'wei' THEN 'ETH' ELSE asset END,
+    round(sum(volume) / unit, 6)::text, round(sum(fees) / unit, 6)::text, round(sum(net) / unit, 6)::text,
+    sum(fill_count)::text
+    FROM ledger.pnl_daily, LATERAL (SELECT CASE asset WHEN 'wei' THEN 1e18 ELSE 1 END AS unit) AS shown
+    GROUP BY engine, day, asset, unit ORDER BY engine, day DESC, sum(fill_count) DESC NULLS LAST, asset";
 
 /// One look.
 #[derive(Debug, Default)]
@@ -33,9 +36,10 @@ pub(super) struct Look {
     pub(super) tops: BTreeMap<String, Top>,
 }
 
-/// An engine's figures of the day.
-#[derive(Debug, Clone)]
+/// An engine's figures of the day; `None` is not computed, or not there.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Day {
+    /// The unit of the money.
     pub(super) asset: String,
     pub(super) volume: Option<String>,
     pub(super) fees: Option<String>,
