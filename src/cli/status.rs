@@ -46,11 +46,13 @@ fn walk(path: &str, value: &Value, lines: &mut Vec<String>) {
     }
 }
 
-/// Objects with the same keys, aligned under them: numbers to the right, all else to the left.
+/// Objects with the same keys, aligned under them: numbers to the right, all else to the left. A column of nulls is left
+/// out.
 fn table(items: &[Value]) -> Vec<String> {
     let Some(Value::Object(first)) = items.first() else { return items.iter().map(plain).collect() };
     let columns: Vec<(&String, usize, bool)> = first
         .keys()
+        .filter(|key| items.iter().any(|item| !item[key.as_str()].is_null()))
         .map(|key| {
             let cells = || items.iter().map(|item| &item[key]);
             let width = cells().map(|cell| plain(cell).chars().count()).chain([key.len()]).max().unwrap_or_default();
@@ -83,8 +85,10 @@ mod tests {
 
     #[test]
     fn lists_are_aligned_tables() {
-        let tables =
-            [json!({"table": "a.long", "rows": 7, "why": null}), json!({"table": "b", "rows": 12345, "why": "x"})];
+        let tables = [
+            json!({"table": "a.long", "rows": 7, "why": null, "error": null}),
+            json!({"table": "b", "rows": 12345, "why": "x", "error": null}),
+        ];
         let status = json!({"ready": true, "slot": {"name": "s"}, "tables": tables, "alarms": []});
         let want = "ready: true\nslot.name: s\ntables:\n  table    rows  why\n  a.long      7  -\n  b       12345  x\nalarms: none";
         assert_eq!(text(&status), want);
