@@ -226,7 +226,7 @@ impl Guard {
         Self::of(session, tables.iter().map(|table| table.facts.relation.id)).await
     }
 
-    /// As [`Guard::note`], of the tables with these OIDs.
+    /// As `Guard::note`, of the tables with these OIDs.
     pub async fn of(session: &Session, oids: impl Iterator<Item = u32>) -> Result<Self, Error> {
         let oids: Vec<u32> = oids.collect();
         let files = catalog::filenodes(session, &oids).await?;
@@ -238,7 +238,7 @@ impl Guard {
         self.holds_for(session, copied.iter().map(|table| table.facts.relation.id)).await
     }
 
-    /// As [`Guard::holds`], of the tables with these OIDs.
+    /// As `Guard::holds`, of the tables with these OIDs.
     pub async fn holds_for(&self, session: &Session, mut read: impl Iterator<Item = u32>) -> Result<bool, Error> {
         let covered = read.all(|oid| self.oids.contains(&oid));
         Ok(covered && catalog::filenodes(session, &self.oids).await? == self.files)

@@ -1,6 +1,6 @@
 //! The publication: made or brought in line where our role may, else the SQL is said.
 //!
-//! Invariant: [`compare`] only looks. [`Change::apply`] is called when everything else has been checked: a start that is
+//! Invariant: [`compare`] only looks. `Change::apply` is called when everything else has been checked: a start that is
 //! refused leaves the publication as it was.
 
 use std::collections::BTreeSet;
