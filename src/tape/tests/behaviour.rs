@@ -196,6 +196,42 @@ fn a_copy_counts_at_its_end_or_not_at_all() {
 }
 
 #[test]
+fn a_follower_goes_on_where_a_copy_was_cut_and_written_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut writer, _) = open(dir.path());
+    unit(&mut writer, Kind::Stream, 10, &[b"I"]);
+    let intent = Intent { slot: "pgtape".into(), epoch: 1, tables: vec!["a.b".into()] };
+    let copy = |writer: &mut Writer, rows: usize| {
+        writer.intent(intent.clone()).unwrap();
+        writer.begin(begin(Kind::Copy, 100)).unwrap();
+        (0..rows).for_each(|_| writer.push(Lsn(99), LONG).unwrap());
+        writer.sync().unwrap();
+    };
+    copy(&mut writer, 20);
+    let mut follower = Follower::start(dir.path()).unwrap();
+    let mut reader = Reader::open(dir.path(), Position::ZERO, follower.watermark()).unwrap();
+    assert_eq!(drain(&mut reader).unwrap(), [seen(Kind::Stream, 10, &[b"I"])]);
+    drop(writer);
+    let (mut writer, _) = open(dir.path());
+    copy(&mut writer, 30);
+    follower.look().unwrap();
+    assert_eq!(drain(&mut reader).unwrap(), []);
+    writer.commit(Lsn(99), Lsn(100)).unwrap();
+    writer.sync().unwrap();
+    follower.look().unwrap();
+    assert_eq!(drain(&mut reader).unwrap(), [seen(Kind::Copy, 100, &[LONG; 30])]);
+    for lsn in (110..400).step_by(10) {
+        unit(&mut writer, Kind::Stream, lsn, &[LONG]);
+        writer.sync().unwrap();
+        if writer.roll_due() {
+            writer.roll(&[]).unwrap();
+        }
+    }
+    follower.look().unwrap();
+    assert_eq!(drain(&mut reader).unwrap().into_iter().filter(|s| matches!(s, Seen::Unit(..))).count(), 29);
+}
+
+#[test]
 fn a_refresh_and_an_empty_copy_are_units_with_their_tables() {
     let dir = tempfile::tempdir().unwrap();
     let (mut writer, _) = open(dir.path());
