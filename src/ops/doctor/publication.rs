@@ -35,7 +35,11 @@ pub(super) async fn examine(
     checks.push(slot_check(&config.source.slot, slot.as_ref(), &database));
     if !schema && !sink::kept(config).is_empty() {
         let message = "schema pgtape is missing: roll-ups have nowhere to keep their position";
-        checks.push(Check::finding("schema_pgtape", message, "-- run: pgtape migrate up, or pass --sinks standby"));
+        checks.push(Check::finding(
+            "schema_pgtape",
+            message,
+            "-- run: pgtape migrate up, or pgtape run --sinks standby",
+        ));
     }
     Ok(checks)
 }
