@@ -60,10 +60,15 @@ pub(super) fn streaming(settings: &Settings) -> WireOptions {
     }
 }
 
+/// The publication as the command that starts a stream names it, within a literal.
+pub(super) fn publication_names(publication: &str) -> String {
+    pg::identifier(publication).replace('\'', "''")
+}
+
 impl Receiver {
     /// Starts the stream at `from` on a walsender session.
     pub async fn start(mut wire: Wire, slot: &str, publication: &str, from: Lsn) -> Result<Self, Error> {
-        let publications = pg::identifier(publication).replace('\'', "''");
+        let publications = publication_names(publication);
         let sql = format!(
             "START_REPLICATION SLOT {} LOGICAL {from} (proto_version '1', publication_names '{publications}', messages 'true')",
             pg::identifier(slot)

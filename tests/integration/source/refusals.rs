@@ -272,3 +272,23 @@ async fn a_table_taken_out_of_the_publication_stops_the_source_and_a_start_bring
     assert_eq!(rig.replay(&running.watermark).rows("s.t"), ["1|1", "50|5"]);
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publication_changes_beside_a_stream_of_another_one_and_never_under_its_own() {
+    let pg = server(&[]);
+    let rig = followed(&pg, "theirs").await;
+    let streaming = rig.stream().await;
+    let mut own = followed(&pg, "own").await;
+    pg.psql("CREATE TABLE s.more (id int PRIMARY KEY)").unwrap();
+    let mut running = own.stream().await;
+    running.reach(lsn(&pg.psql(&format!("INSERT INTO s.more VALUES (1); {HERE}")).unwrap())).await;
+    assert_eq!(own.replay(&running.watermark).rows("s.more"), ["1"]);
+    running.stop().await;
+    own.settings.publication = "theirs".into();
+    own.settings.slot = "second".into();
+    own.settings.tables = pgtape::model::Pattern::parse_list("s.t").unwrap();
+    own.dir = tempfile::tempdir().unwrap();
+    pg.psql("ALTER PUBLICATION theirs ADD TABLE ONLY s.more").unwrap();
+    check(&own, Kind::Slot, "slot theirs is streamed from").await;
+    streaming.stop().await;
+}
