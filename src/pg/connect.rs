@@ -18,8 +18,10 @@ use crate::refusal::{Kind, Refusal};
 /// Connecting, TLS and log-in together may take this long.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Settings of every session of ours: roles and databases can change what values look like, row security makes COPY
-/// silently empty, and a time-out of the role would end a long copy.
+/// Settings of every session of ours: roles and databases can change what values look like (a `regclass` is written with its
+/// schema or without, by the search path), row security makes COPY silently empty, a time-out of the role would end a long
+/// copy, a role that only reads by default would make no publication, and one that isolates more by default would fail where
+/// two of our sessions meet.
 const SESSION_SETTINGS: &[(&str, &str)] = &[
     ("datestyle", "ISO"),
     ("intervalstyle", "postgres"),
@@ -28,7 +30,10 @@ const SESSION_SETTINGS: &[(&str, &str)] = &[
     ("bytea_output", "hex"),
     ("lc_monetary", "C"),
     ("client_encoding", "UTF8"),
+    ("search_path", "public"),
     ("row_security", "off"),
+    ("default_transaction_read_only", "off"),
+    ("default_transaction_isolation", "read committed"),
     ("statement_timeout", "0"),
     ("lock_timeout", "0"),
     ("idle_in_transaction_session_timeout", "0"),
@@ -130,7 +135,8 @@ pub async fn connect(address: &Address, purpose: Purpose) -> Result<Session, Err
 
 /// The settings as start-up `options`, for connections that cannot run SET (walsender).
 pub(crate) fn startup_options() -> String {
-    let options: Vec<String> = SESSION_SETTINGS.iter().map(|(k, v)| format!("-c {k}={v}")).collect();
+    let options: Vec<String> =
+        SESSION_SETTINGS.iter().map(|(k, v)| format!("-c {k}={}", v.replace(' ', "\\ "))).collect();
     options.join(" ")
 }
 

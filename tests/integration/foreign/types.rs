@@ -71,7 +71,7 @@ pub const TYPES: &[(&str, &[&str])] = &[
     ("xid8", &["18446744073709551615"]),
     ("cid", &["1"]),
     ("tid", &["(42,7)"]),
-    ("regclass", &["pg_class"]),
+    ("regclass", &["pg_class", "shop.every_type"]),
     ("regtype", &["integer"]),
     ("regproc", &["now"]),
     ("regrole", &["postgres"]),

@@ -148,8 +148,12 @@ async fn a_role_with_odd_settings_changes_no_value() {
          ALTER ROLE odd SET extra_float_digits = 0; ALTER ROLE odd SET timezone = 'Asia/Kathmandu';
          ALTER ROLE odd SET bytea_output = 'escape'; ALTER ROLE odd SET intervalstyle = 'sql_standard';
          ALTER ROLE odd SET statement_timeout = '50ms'; ALTER ROLE odd SET client_encoding = 'LATIN1';
-         CREATE SCHEMA s; CREATE TABLE s.t (id int PRIMARY KEY, f float8, r real, at timestamptz, d date, i interval, b bytea, t text);
-         INSERT INTO s.t VALUES (1, 0.1::float8 + 0.2::float8, 1.1, '2026-03-01 12:00+00', '2026-03-01', '1 day 02:03', '\\x00ff', 'ü€')",
+         ALTER ROLE odd SET default_transaction_read_only = on; ALTER ROLE odd SET search_path = s;
+         ALTER ROLE odd SET default_transaction_isolation = 'serializable';
+         CREATE SCHEMA s; CREATE TABLE s.t (id int PRIMARY KEY, f float8, r real, at timestamptz, d date, i interval, b bytea, t text,
+             c regclass);
+         INSERT INTO s.t VALUES (1, 0.1::float8 + 0.2::float8, 1.1, '2026-03-01 12:00+00', '2026-03-01', '1 day 02:03', '\\x00ff', 'ü€',
+             's.t')",
     )
     .unwrap();
     let url = pg.url().replacen("postgres:", "odd:", 2).replacen("odd:", "postgres:", 1);
@@ -157,10 +161,10 @@ async fn a_role_with_odd_settings_changes_no_value() {
     let url = format!("{}:p%22w%20d@{tail}", &head[..head.rfind(':').unwrap()]);
     let rig = Rig::new(&url, "odd", "s.*");
     let mut running = rig.stream().await;
-    let here = lsn(&pg.psql(&format!("INSERT INTO s.t SELECT 2, f, r, at, d, i, b, t FROM s.t; {HERE}")).unwrap());
+    let here = lsn(&pg.psql(&format!("INSERT INTO s.t SELECT 2, f, r, at, d, i, b, t, c FROM s.t; {HERE}")).unwrap());
     running.reach(here).await;
     let rows = rig.replay(&running.watermark).rows("s.t");
-    let exact = "0.30000000000000004|1.1|2026-03-01 12:00:00+00|2026-03-01|1 day 02:03:00|\\x00ff|ü€";
+    let exact = "0.30000000000000004|1.1|2026-03-01 12:00:00+00|2026-03-01|1 day 02:03:00|\\x00ff|ü€|s.t";
     assert_eq!(rows, [format!("1|{exact}"), format!("2|{exact}")]);
     running.stop().await;
 }
