@@ -293,6 +293,35 @@ async fn a_hold_outlives_a_position_moved_by_someone_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rewind_waits_for_who_just_moves_the_position_and_not_for_ever() {
+    let database = all_engines().await;
+    let plan = Plan::new(&database, "aether.*", &["aether.pnl_daily"]);
+    let pipeline = plan.start().await;
+    aether(&database, 1);
+    plan.assert_rollups(&pipeline).await;
+    pipeline.handles.control.checkpoint().await.unwrap();
+    let to = pipeline.caught_up(&plan.url).await.position.lsn;
+    let rewind = rewind(&plan, &pipeline.watermark, &pipeline, to);
+    pipeline.stop().await.unwrap();
+    let (content, point) = rewind.content().unwrap();
+    let address = address(&plan.url);
+    let mover = pgtape::pg::connect(&address, pgtape::pg::Purpose::Rollup).await.unwrap();
+    let moving = "BEGIN; UPDATE pgtape.sink_position SET lsn = lsn - 1";
+    mover.batch_execute(moving).await.unwrap();
+    let (done, ()) = tokio::join!(rewind.commit(&address, &content, point), async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        mover.batch_execute("COMMIT").await.unwrap();
+    });
+    let done = done.unwrap();
+    assert_eq!((done.now.lsn, done.now.generation), (to, 2));
+    assert!(done.before.unwrap().lsn < to, "it saw where the other one went");
+    mover.batch_execute(moving).await.unwrap();
+    let refusal = rewind.commit(&address, &content, point).await.unwrap_err().into_refusal("replace the roll-up");
+    assert_eq!(refusal.kind, pgtape::refusal::Kind::Locked, "{refusal}");
+    mover.batch_execute("ROLLBACK").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reset_slot_replaces_the_targets_and_doubles_nothing() {
     let database = all_engines().await;
     let plan = Plan::new(&database, "aether.*", &["aether.pnl_daily"]);

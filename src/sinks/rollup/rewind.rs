@@ -13,7 +13,7 @@ use super::deltas::Deltas;
 use super::maintain::{Maintainer, Point};
 use super::sql::Statements;
 use crate::model::{Lsn, Position};
-use crate::pg::{self, Address, Purpose};
+use crate::pg::{self, Address, Purpose, Session, SqlState};
 use crate::pgoutput::decode;
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::checkpoints::{self, Checkpoint};
@@ -21,6 +21,11 @@ use crate::sinks::cursor::{self, Identity, Stored};
 use crate::sinks::standby::{self, Extras, Store, Unobserved};
 use crate::sinks::{Error, indexes_of};
 use crate::tape::{Entry, Kind as UnitKind, Reader, Watermark};
+
+/// So often is a position that others move looked at again.
+const ATTEMPTS_MAX: u32 = 5;
+/// A transaction that holds the position or rows of the target is waited for so long.
+const LOCK_TIMEOUT: &str = "10s";
 
 /// Where a roll-up is taken back to, and from what.
 pub struct Rewind {
@@ -116,7 +121,8 @@ impl Rewind {
     }
 }
 
-/// Replaces a target, sets its position and raises the generation, in one transaction.
+/// Replaces a target, sets its position and raises the generation, in one transaction. A service that just moves the
+/// position is waited for; the content does not depend on where it was.
 pub async fn replace(
     address: &Address,
     rollup: &dyn RollUp,
@@ -125,16 +131,44 @@ pub async fn replace(
     to: Point,
 ) -> Result<Replaced, pg::Error> {
     let mut session = pg::connect(address, Purpose::Rollup).await?;
+    for _ in 0..ATTEMPTS_MAX {
+        match attempt(&mut session, rollup, identity.clone(), content, to).await {
+            Ok(Some(replaced)) => return Ok(replaced),
+            Ok(None) => {}
+            Err(error) if error.is(&SqlState::LOCK_NOT_AVAILABLE) => {
+                let what = format!("{} or its position was locked for {LOCK_TIMEOUT}", rollup.name());
+                let hint =
+                    "nothing was changed: try again when the transaction that holds it has ended (pg_locks shows it)";
+                return Err(Refusal::new(Kind::Locked, what, hint).into());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let what = format!("the position of {} was moved {ATTEMPTS_MAX} times meanwhile", rollup.name());
+    let hint = "nothing was changed: stop the service that writes it, or try again when it writes less";
+    Err(Refusal::new(Kind::Locked, what, hint).into())
+}
+
+/// `None`: the position was made or moved meanwhile, and nothing was changed.
+async fn attempt(
+    session: &mut Session,
+    rollup: &dyn RollUp,
+    identity: Identity,
+    content: &Deltas,
+    to: Point,
+) -> Result<Option<Replaced>, pg::Error> {
     let statements = Statements::new(rollup.target());
     let transaction = session.transaction().await?;
-    let before = cursor::read(&transaction, rollup.name()).await?;
+    transaction.batch_execute(&format!("SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")).await?;
+    let before = cursor::read_and_lock(&transaction, rollup.name()).await?;
     let generation = before.as_ref().map_or(0, |stored| stored.generation) + 1;
     let now = Stored { generation, identity, epoch: to.0, lsn: to.1, stale: false };
     if !cursor::advance(&transaction, rollup.name(), before.as_ref(), &now).await? {
-        return Err(pg::Error::Retry(format!("the position of {} moved meanwhile", rollup.name())));
+        transaction.rollback().await?;
+        return Ok(None);
     }
     statements.empty(&transaction).await?;
     statements.add(&transaction, content).await?;
     transaction.commit().await?;
-    Ok(Replaced { before, now, groups: content.len() })
+    Ok(Some(Replaced { before, now, groups: content.len() }))
 }
