@@ -120,6 +120,25 @@ async fn attempt(
     Ok(Outcome::Done)
 }
 
+/// The copy ended in a refusal: the slot that it made would keep WAL for nobody. Best effort; what could not be dropped is
+/// known to the next start by the intent.
+pub(super) async fn give_up(prepared: &Prepared, appender: &mut Appender, epoch: u32, ours: Option<String>) {
+    let Some(slot) = ours else { return };
+    let tables: Vec<String> = prepared.published().iter().map(ToString::to_string).collect();
+    match slot::drop(&prepared.settings.address, &slot).await {
+        // From here on a slot of that name is somebody else's.
+        Ok(_) => match intend(appender, "", epoch, &tables) {
+            Ok(()) => tracing::warn!(slot, "the copy was refused: its slot is dropped, and keeps no WAL"),
+            Err(error) => {
+                tracing::warn!(slot, %error, "the slot of the refused copy is dropped; note that on the tape")
+            }
+        },
+        Err(error) => {
+            tracing::warn!(slot, %error, "the copy was refused, and its slot still keeps WAL: drop it, or start again");
+        }
+    }
+}
+
 /// Says on the tape, durably, that a copy is due and which slot is its own.
 fn intend(appender: &mut Appender, slot: &str, epoch: u32, tables: &[String]) -> Result<(), Error> {
     appender.writer.intent(Intent { slot: slot.to_owned(), epoch, tables: tables.to_vec() })?;

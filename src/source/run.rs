@@ -15,7 +15,7 @@ use crate::tape::{Origin, Recovered, Writer};
 use super::append::Appender;
 use super::conversation::Conversation;
 use super::error::{Doing, Error};
-use super::first_copy::first_copy;
+use super::first_copy::{first_copy, give_up};
 use super::heartbeat::{self, Seen};
 use super::ingest::ingest;
 use super::known::Known;
@@ -140,7 +140,12 @@ impl Supervisor {
                     Some(Ok(())) => break,
                     Some(Err(error)) => {
                         self.appender.abandon()?;
-                        self.after(error).await?;
+                        if let Err(error) = self.after(error).await {
+                            if matches!(error, Error::Refused(_)) {
+                                give_up(&self.prepared, &mut self.appender, epoch, ours).await;
+                            }
+                            return Err(error);
+                        }
                     }
                     None => return self.appender.abandon(),
                 }

@@ -7,6 +7,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{Advice, FlockOperation, fadvise, flock};
 
@@ -139,27 +140,32 @@ pub(crate) struct Lock {
     _file: File,
 }
 
-/// Refuses while another process writes the tape in `dir`. Holds nothing: whoever opens the tape takes the lock.
+/// A writer that was killed a moment ago may hold its lock for so long: until its last system call has returned.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+/// The lock is tried again so often meanwhile.
+const LOCK_TRIES: u32 = 40;
+
+/// Refuses while another process writes the tape in `dir`. Waits as [`Lock::take`] does. Holds nothing: whoever opens the tape takes the lock.
 pub fn refuse_if_locked(dir: &Path) -> Result<(), Error> {
     if dir.join("lock").exists() { Lock::take(dir).map(drop) } else { Ok(()) }
 }
 
 impl Lock {
-    /// Takes the lock of `dir` or refuses at once.
+    /// Takes the lock of `dir`, or refuses when another holds it for longer than one that is just ending would.
     pub(crate) fn take(dir: &Path) -> Result<Self, Error> {
         let path = dir.join("lock");
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(&path).map_err(|e| Error::io("open", &path, e))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(Error::Refused(Refusal::new(
-                Kind::Locked,
-                format!("another process writes the tape in {}", dir.display()),
-                "stop it, or choose another --data-dir",
-            ))),
-            Err(e) => Err(Error::io("lock", &path, e.into())),
+        for _ in 0..LOCK_TRIES {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Self { _file: file }),
+                Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(LOCK_WAIT / LOCK_TRIES),
+                Err(e) => return Err(Error::io("lock", &path, e.into())),
+            }
         }
+        let what = format!("another process writes the tape in {}", dir.display());
+        Err(Error::Refused(Refusal::new(Kind::Locked, what, "stop it, or choose another --data-dir")))
     }
 }
 
@@ -192,8 +198,13 @@ mod tests {
         let Err(Error::Refused(refusal)) = Lock::take(dir.path()) else { panic!("taken twice") };
         assert_eq!(refusal.kind, Kind::Locked);
         assert!(refuse_if_locked(dir.path()).is_err());
-        drop(lock);
-        refuse_if_locked(dir.path()).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(LOCK_WAIT / 4);
+                drop(lock);
+            });
+            refuse_if_locked(dir.path()).expect("one that is just ending is waited for");
+        });
         Lock::take(dir.path()).unwrap();
     }
 }

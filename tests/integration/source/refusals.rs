@@ -218,6 +218,16 @@ async fn row_security_that_would_hide_rows_is_refused() {
     let (_, rest) = pg.url().split_once('@').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
     let rig = Rig::new(&format!("postgres://reader:r@{rest}"), "rls", "s.*");
     check(&rig, Kind::Server, "BYPASSRLS").await;
+    let slots = "SELECT count(*) FROM pg_replication_slots";
+    assert_eq!(pg.psql(slots).unwrap().trim(), "0", "no slot keeps WAL for a copy that will not be");
+    // The slot of that name is nobody's of ours any more.
+    pg.psql("SELECT pg_create_logical_replication_slot('rls', 'pgoutput'); ALTER ROLE reader BYPASSRLS").unwrap();
+    check(&rig, Kind::Slot, "slot").await;
+    pg.psql("SELECT pg_drop_replication_slot('rls')").unwrap();
+    let mut running = rig.stream().await;
+    running.reach(lsn(&pg.psql(&format!("INSERT INTO s.t VALUES (10); {HERE}")).unwrap())).await;
+    assert_eq!(rig.replay(&running.watermark).rows("s.t").len(), 3);
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
