@@ -2,9 +2,10 @@
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
 
 use super::app::{App, Limits, Service};
@@ -31,8 +32,20 @@ pub fn router(service: Service, limits: Limits) -> Router {
         .route("/readyz", get(health::readyz))
         .fallback(nowhere)
         .method_not_allowed_fallback(no_method)
+        .layer(from_fn(readable))
         .layer(from_fn_with_state(app.clone(), stamped))
         .with_state(app)
+}
+
+/// A path that is no text once decoded names nothing; the router itself would say so in words for people only.
+async fn readable(request: Request, next: Next) -> Response {
+    match percent_decode_str(request.uri().path()).decode_utf8() {
+        Ok(_) => next.run(request).await,
+        Err(_) => {
+            let what = format!("the path {} is not UTF-8", request.uri().path());
+            ApiError::new(Code::BadRequest, what, "percent-encode names as UTF-8").into_response()
+        }
+    }
 }
 
 async fn nowhere(request: Request) -> ApiError {

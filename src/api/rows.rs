@@ -64,7 +64,12 @@ fn wanted(table: &Table, columns: &[(String, String)]) -> Result<Wanted, ApiErro
         .chain(table.indexes().map(|n| n.join(", ")))
         .filter(|w| !w.is_empty())
         .collect();
-    let hint = format!("give all of one of: {}; or add an index to standby.indexes", ways.join(" | "));
+    let add = "add an index to standby.indexes, or read all rows and choose";
+    let hint = match ways.as_slice() {
+        [] => format!("the table has no key and no index: {add}"),
+        [only] => format!("give all of {only}; or {add}"),
+        several => format!("give all of one of: {}; or {add}", several.join(" | ")),
+    };
     Err(ApiError::new(Code::NotIndexed, format!("rows of {} cannot be found by these columns", table.name()), hint))
 }
 

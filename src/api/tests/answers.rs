@@ -45,6 +45,13 @@ async fn rows_are_found_by_key_and_by_index() {
     assert_eq!(find("eq.id=3&market=C/D").await, "");
     assert_eq!(find("side=sell").await, "not_indexed");
     assert_eq!(find("colour=red").await, "unknown_column");
+    let hint = async |path: &str| server.get(path).await.json()["error"]["hint"].as_str().unwrap().to_owned();
+    assert!(hint("/v1/tables/shop.orders/rows?side=sell").await.starts_with("give all of one of: id | market"));
+    let keyless = hint("/v1/tables/shop.log%20of%20all/rows?line=x").await;
+    assert!(keyless.starts_with("the table has no key and no index: add an index"), "{keyless}");
+    for path in ["/v1/tables/%ff/rows", "/v1/books/shop/%C3", "/%ff"] {
+        assert_eq!(server.get(path).await.code(), "bad_request", "{path}");
+    }
     assert_eq!(find("limit=0").await, "bad_request");
     assert_eq!(find("next=nonsense").await, "bad_request");
 
