@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 SEED ?= $(shell date +%s)
 MINUTES ?= 10
 
-.PHONY: help demo test check bench crash migrate migrate-down install
+.PHONY: help demo test check bench crash kafka-up kafka-down migrate migrate-down install
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -29,6 +29,12 @@ crash:  ## The long crash suite: make crash SEED=7 MINUTES=60
 	@scripts/setup.sh
 	PGTAPE_CRASH_SEED=$(SEED) PGTAPE_CRASH_MINUTES=$(MINUTES) \
 		cargo test --locked --features failpoints --test integration crash:: -- --nocapture
+
+kafka-up:  ## A Kafka broker on 127.0.0.1:9092, from Maven artifacts (needs java and mvn)
+	@deploy/kafka/kafka.sh up
+
+kafka-down:  ## Stop it and remove its data
+	@deploy/kafka/kafka.sh down
 
 migrate:  ## Apply the schemas to the database of PGTAPE_URL or DATABASE_URL
 	cargo run --locked --release -- migrate up

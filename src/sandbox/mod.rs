@@ -1,4 +1,4 @@
-//! Servers of one's own for the demo, the tests and the benches: a private Postgres, a TCP proxy that can be cut, and
+//! Servers of one's own for the demo, the tests and the benches: a private Postgres, a Kafka broker, a TCP proxy that can be cut, and
 //! the real program as a process that can be killed. All of it starts here and nowhere else.
 //!
 //! Invariant: nothing started here outlives the process that started it, however that process ends; a `watchdog`
@@ -13,6 +13,7 @@ pub mod demo;
 mod error;
 pub mod failpoints;
 mod http;
+mod kafka;
 mod ports;
 mod postgres;
 mod process;
@@ -24,6 +25,7 @@ pub use binaries::Binaries;
 pub use database::{Database, Place, Shared};
 pub use error::Error;
 pub use http::{Reply, get};
+pub use kafka::{KafkaPrograms, PrivateKafka};
 pub use ports::free_port;
 pub use postgres::{Options, PrivatePostgres};
 pub use process::{Finished, Process, finish};

@@ -15,6 +15,7 @@ mod events_openmatch;
 mod events_perplex;
 mod events_worker;
 mod foreign;
+mod kafka;
 mod migrations;
 mod rollup_sql;
 mod sandbox;
