@@ -12,6 +12,7 @@ mod deliver;
 mod error;
 mod gate;
 mod handles;
+pub mod kafka;
 pub mod numbers;
 pub mod quarantine;
 mod quarantines;

@@ -1,0 +1,101 @@
+//! Names of topics, as Debezium's default strategy makes them.
+//!
+//! Kafka allows `[A-Za-z0-9._-]` in a name; anything else becomes `_`. So two tables can want one topic (`a b` and `a_b`,
+//! or schema `a` with table `b.c` and schema `a.b` with table `c`): [`collisions`] finds them before a record is written.
+
+use std::collections::BTreeMap;
+
+use crate::model::TableName;
+
+/// Kafka refuses longer names.
+pub const NAME_BYTES_MAX: usize = 249;
+
+/// The topic of a table's changes: `<prefix>.<schema>.<table>`.
+#[must_use]
+pub fn of_table(prefix: &str, table: &TableName) -> String {
+    allowed(&format!("{prefix}.{table}"))
+}
+
+/// The topic of logical messages: `<prefix>.message`.
+#[must_use]
+pub fn of_messages(prefix: &str) -> String {
+    allowed(&format!("{prefix}.message"))
+}
+
+/// The topic of transactions' begins and ends: `<prefix>.transaction`.
+#[must_use]
+pub fn of_transactions(prefix: &str) -> String {
+    allowed(&format!("{prefix}.transaction"))
+}
+
+/// The topic of heartbeats: `__debezium-heartbeat.<prefix>`.
+#[must_use]
+pub fn of_heartbeats(prefix: &str) -> String {
+    allowed(&format!("__debezium-heartbeat.{prefix}"))
+}
+
+/// Tables that share a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collision {
+    /// The topic.
+    pub topic: String,
+    /// Two tables or more, sorted.
+    pub tables: Vec<TableName>,
+}
+
+/// The topics that several of `tables` would share, sorted by name. Kafka's metrics take `.` and `_` for the same
+/// character, its topics do not: names that differ in that alone do not collide here.
+#[must_use]
+pub fn collisions<'a>(prefix: &str, tables: impl IntoIterator<Item = &'a TableName>) -> Vec<Collision> {
+    let mut by_topic: BTreeMap<String, Vec<TableName>> = BTreeMap::new();
+    for table in tables {
+        by_topic.entry(of_table(prefix, table)).or_default().push(table.clone());
+    }
+    let sorted = |(topic, mut tables): (String, Vec<TableName>)| {
+        tables.sort();
+        tables.dedup();
+        (tables.len() > 1).then_some(Collision { topic, tables })
+    };
+    by_topic.into_iter().filter_map(sorted).collect()
+}
+
+/// One `_` for each character (not byte) that Kafka does not allow.
+fn allowed(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_debezium() {
+        let check = |prefix: &str, schema: &str, table: &str, want: &str| {
+            assert_eq!(of_table(prefix, &TableName::new(schema, table)), want);
+        };
+        check("shop", "public", "orders", "shop.public.orders");
+        check("shop", "public", "Order Items", "shop.public.Order_Items");
+        check("shop", "public", "a.b-c_d", "shop.public.a.b-c_d");
+        check("shop", "größe", "😀\"x\"", "shop.gr__e.__x_");
+        assert_eq!(of_messages("shop"), "shop.message");
+        assert_eq!(of_transactions("shop"), "shop.transaction");
+        assert_eq!(of_heartbeats("shop"), "__debezium-heartbeat.shop");
+    }
+
+    #[test]
+    fn tables_that_share_a_topic_are_found() {
+        let check = |tables: &[(&str, &str)], want: &[(&str, &[&str])]| {
+            let tables: Vec<TableName> = tables.iter().map(|(schema, name)| TableName::new(schema, name)).collect();
+            let got = collisions("p", &tables);
+            let got: Vec<(String, Vec<String>)> =
+                got.into_iter().map(|c| (c.topic, c.tables.iter().map(ToString::to_string).collect())).collect();
+            let text = |(topic, tables): &(&str, &[&str])| {
+                ((*topic).to_owned(), tables.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>())
+            };
+            assert_eq!(got, want.iter().map(text).collect::<Vec<_>>());
+        };
+        check(&[("s", "a b"), ("s", "a_b"), ("s", "ab")], &[("p.s.a_b", &["s.a b", "s.a_b"])]);
+        check(&[("a", "b.c"), ("a.b", "c")], &[("p.a.b.c", &["a.b.c", "a.b.c"])]);
+        check(&[("s", "a"), ("s", "a"), ("s", "a.b"), ("s", "a_b")], &[]);
+    }
+}
