@@ -21,7 +21,7 @@ const FORBIDDEN: &[(&str, &str, &str)] = &[
 
 /// Modules that work for any table of any database.
 const GENERAL: &[&str] =
-    &["model", "pg", "pgoutput", "source", "tape", "sinks/standby", "verify", "ops", "api", "sandbox"];
+    &["model", "pg", "pgoutput", "source", "tape", "sinks/standby", "sinks/kafka", "verify", "ops", "api", "sandbox"];
 
 /// Names of engines that are no ordinary words.
 const ENGINES: &[&str] = &["perplex", "openmatch", "aether", "meltica"];

@@ -11,17 +11,15 @@
 
 const NOT_AN_ARRAY: &str = "is not an array";
 
+/// Appends an element from its text.
+type Put<'a> = dyn Fn(&[u8], &mut Vec<u8>) -> Result<(), &'static str> + 'a;
+
 /// Postgres's limit.
 const DIMENSIONS_MAX: usize = 6;
 
 /// Appends the array `literal`; `put` writes an element from its text. Elements with escapes are unescaped into a buffer
 /// of the call's own, the only allocation.
-pub(super) fn put_array(
-    literal: &[u8],
-    delimiter: u8,
-    put: &dyn Fn(&[u8], &mut Vec<u8>) -> Result<(), &'static str>,
-    out: &mut Vec<u8>,
-) -> Result<(), &'static str> {
+pub(super) fn put_array(literal: &[u8], delimiter: u8, put: &Put<'_>, out: &mut Vec<u8>) -> Result<(), &'static str> {
     let mut reader = Reader { rest: without_bounds(literal)?, delimiter, put, unescaped: Vec::new() };
     reader.array(1, out)?;
     if reader.rest.is_empty() { Ok(()) } else { Err(NOT_AN_ARRAY) }
@@ -30,7 +28,7 @@ pub(super) fn put_array(
 struct Reader<'a> {
     rest: &'a [u8],
     delimiter: u8,
-    put: &'a dyn Fn(&[u8], &mut Vec<u8>) -> Result<(), &'static str>,
+    put: &'a Put<'a>,
     unescaped: Vec<u8>,
 }
 
