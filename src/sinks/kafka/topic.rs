@@ -7,9 +7,6 @@ use std::collections::BTreeMap;
 
 use crate::model::TableName;
 
-/// Kafka refuses longer names.
-pub const NAME_BYTES_MAX: usize = 249;
-
 /// The topic of a table's changes: `<prefix>.<schema>.<table>`.
 #[must_use]
 pub fn of_table(prefix: &str, table: &TableName) -> String {

@@ -1,7 +1,7 @@
 //! A database that is none of the five goes through the whole service, with kills and schema changes.
 
 mod load;
-mod types;
+pub mod types;
 
 use std::time::Duration;
 

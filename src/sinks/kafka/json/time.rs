@@ -1,7 +1,7 @@
 //! Dates, times and intervals in each mode.
 //!
 //! Not said by Debezium's documentation, and decided here: infinity is refused where a number is wanted (Debezium writes
-//! arbitrary numbers for it), and written as Postgres prints it where text is; `IsoString` writes as many fractional digits
+//! a number that stands for it), and written as Postgres prints it where text is; `IsoString` writes as many fractional digits
 //! as a value needs; intervals are computed exactly (Debezium goes through a double, which can be one microsecond off).
 
 use super::calendar::{

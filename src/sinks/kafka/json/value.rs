@@ -68,7 +68,6 @@ impl Encoder {
     /// Appends what stands for an out-of-line value that was not sent.
     pub fn put_unavailable(&self, out: &mut Vec<u8>) {
         match &self.0 {
-            Form::Bytes => put_base64(UNAVAILABLE.as_bytes(), out),
             Form::Array { element_oid, .. } if NUMBERED.contains(element_oid) => {
                 for (at, byte) in UNAVAILABLE.bytes().enumerate() {
                     out.push(if at == 0 { b'[' } else { b',' });
@@ -78,13 +77,10 @@ impl Encoder {
             }
             Form::Array { element, .. } => {
                 out.push(b'[');
-                match **element {
-                    Form::Bytes => put_base64(UNAVAILABLE.as_bytes(), out),
-                    _ => put_str(UNAVAILABLE, out),
-                }
+                element.put_unavailable(out);
                 out.push(b']');
             }
-            _ => put_str(UNAVAILABLE, out),
+            one => one.put_unavailable(out),
         }
     }
 
@@ -111,6 +107,10 @@ impl Encoder {
 }
 
 impl Form {
+    fn put_unavailable(&self, out: &mut Vec<u8>) {
+        if *self == Form::Bytes { put_base64(UNAVAILABLE.as_bytes(), out) } else { put_str(UNAVAILABLE, out) }
+    }
+
     fn of(kind: Kind, type_modifier: i32, modes: &Modes) -> Self {
         match kind {
             Kind::Bool => Form::Bool,
