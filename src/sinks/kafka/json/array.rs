@@ -6,8 +6,8 @@
 //! item    := array | NULL | bare text | '"' text with \ before " and \ '"'
 //! ```
 //!
-//! As in Debezium, lower bounds other than 1 are left out: JSON arrays have none. For several dimensions Debezium has no
-//! documented form; here they are nested arrays.
+//! As in Debezium, lower bounds other than 1 are left out: JSON arrays have none. Of several dimensions Debezium
+//! keeps only the outer one, filled with nulls; here they are nested arrays.
 
 const NOT_AN_ARRAY: &str = "is not an array";
 

@@ -1,6 +1,6 @@
 //! `bytea`, bit strings and points.
 //!
-//! Debezium's own choice, kept: a bit string is written from its last bit on and without the zero bytes at its head, so
+//! Debezium's own choice, kept though it loses something: a bit string is written from its last bit on and without the zero bytes at its head, so
 //! that `0001` and `1` in a `varbit` look the same, and all zeros are an empty string.
 
 use super::number::put_float;

@@ -1,8 +1,9 @@
 //! `numeric` and `money`: exact digits in one of three forms.
 //!
-//! Not said by Debezium's documentation, and decided here: a column of negative scale (`numeric(5,-2)`) is written at
-//! scale 0 in `Precise`; a value that is too large for a double is refused in `Double` and not written as infinity; NaN
-//! and infinity are refused in `Precise`, which has no place for them (Debezium fails there as well).
+//! Decided here, and not as Debezium does: a column of negative scale (`numeric(5,-2)`) is written at scale 0 (Debezium
+//! takes it for 2046); NaN and infinity are refused in `Precise`, which has no place for them (Debezium writes null); a value
+//! that is too large for a double is refused in `Double`. A domain's scale is not told by the stream, so in `Precise` its
+//! values have their own (Debezium asks the catalog).
 
 use bigdecimal::num_bigint::{BigInt, Sign};
 

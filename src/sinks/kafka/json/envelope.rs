@@ -18,12 +18,13 @@ pub struct Stamp<'a> {
     pub transaction: Option<InTransaction>,
 }
 
-/// A transaction, by the name that its records share: `<xid>:<lsn>`.
+/// A transaction, by the name that its records share: `<xid>:<lsn>`. Debezium takes the LSN of the first change for the
+/// begin and for the changes, and that of the commit's end for the end: who matches them looks at the xid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TransactionId {
     /// Its xid.
     pub xid: u32,
-    /// The LSN that Begin tells.
+    /// One of its LSNs.
     pub lsn: Lsn,
 }
 

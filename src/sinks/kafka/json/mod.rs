@@ -10,6 +10,7 @@ mod binary;
 mod calendar;
 mod decimal;
 mod envelope;
+mod hstore;
 mod modes;
 mod number;
 mod records;

@@ -5,7 +5,7 @@
 //! | insert, copied row | `c`, `r` |
 //! | update | `u`; `before` is the whole old row under REPLICA IDENTITY FULL, else null |
 //! | update of the key | `d` of the old key, its tombstone, `c` |
-//! | delete | `d`, tombstone; without a key no tombstone, for it would say nothing of which row |
+//! | delete | `d`, tombstone; without a key no tombstone (Debezium sends one), for it would not say of which row |
 //! | truncate | `t`, without a key |
 
 use std::ops::Range;

@@ -1,8 +1,9 @@
 //! Dates, times and intervals in each mode.
 //!
-//! Not said by Debezium's documentation, and decided here: infinity is refused where a number is wanted (Debezium writes
-//! a number that stands for it), and written as Postgres prints it where text is; `IsoString` writes as many fractional digits
-//! as a value needs; intervals are computed exactly (Debezium goes through a double, which can be one microsecond off).
+//! Decided here, and not as Debezium does: infinity is refused where a number is wanted (Debezium writes a number, or for
+//! `isostring` a day, that stands for it), and written as Postgres prints it where text is; `24:00:00` stays what it is where
+//! text is (Debezium 3.6.3 makes it midnight); intervals are computed exactly (Debezium goes through a double, which can be
+//! one microsecond off).
 
 use super::calendar::{
     DAY_US, Date, Moment, is_infinite, number, put_clock, read_clock, read_date, read_time, read_timestamp,

@@ -2,7 +2,8 @@
 //!
 //! OIDs below 16384 never change between versions (`pg_type.dat`). The others are told by Type messages, which name a
 //! domain's *base* type: so a domain over a built-in type is written like that type. Its type modifier is not told: a
-//! domain over `numeric(10,2)` looks like `numeric`.
+//! domain over `numeric(10,2)` looks like `numeric`. Two more are guessed by their names: `hstore`, and arrays, which Postgres
+//! names after their elements with `_` before (`_mood`).
 
 use std::collections::HashMap;
 
@@ -97,29 +98,48 @@ pub(super) enum Shape {
         kind: Kind,
         delimiter: u8,
     },
+    /// `hstore`, by its name.
+    Hstore,
+    /// An array of texts, by its name.
+    ManyByName,
 }
 
 /// The types of a database that are not built in, as far as its Type messages told.
 #[derive(Debug, Clone, Default)]
 pub struct Types {
-    bases: HashMap<u32, u32>,
+    known: HashMap<u32, Known>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Known {
+    /// A domain over the built-in type with this OID.
+    Domain(u32),
+    Hstore,
+    Array,
 }
 
 impl Types {
     /// Takes in a Type message. `schema` is empty or `pg_catalog` for a built-in type, which then is a domain's base.
     pub fn learn(&mut self, oid: u32, schema: &str, name: &str) {
-        let built_in = matches!(schema, "" | "pg_catalog");
-        let element = |name: &str| BUILT_IN.iter().find(|(_, _, known, _)| built_in && *known == name);
-        let array = name.strip_prefix('_').and_then(element).map(|(_, array, _, _)| *array);
-        match element(name).map(|(base, _, _, _)| *base).or(array) {
-            Some(base) => self.bases.insert(oid, base),
-            None => self.bases.remove(&oid),
+        let known = match (schema, name) {
+            ("" | "pg_catalog", name) => built_in(name).map(Known::Domain),
+            (_, "hstore") => Some(Known::Hstore),
+            (_, name) => name.starts_with('_').then_some(Known::Array),
+        };
+        match known {
+            Some(known) => self.known.insert(oid, known),
+            None => self.known.remove(&oid),
         };
     }
 
     /// The shape of a column's values. What is not known is text.
     pub(super) fn shape_of(&self, type_oid: u32) -> Shape {
-        let oid = self.bases.get(&type_oid).copied().unwrap_or(type_oid);
+        let oid = match self.known.get(&type_oid) {
+            Some(Known::Hstore) => return Shape::Hstore,
+            Some(Known::Array) => return Shape::ManyByName,
+            Some(Known::Domain(base)) => *base,
+            None => type_oid,
+        };
         for &(one, many, _, kind) in BUILT_IN {
             if one == oid {
                 return Shape::One(kind);
@@ -130,6 +150,13 @@ impl Types {
         }
         Shape::One(Kind::Text)
     }
+}
+
+/// The OID of a built-in type, or of the array of one.
+fn built_in(name: &str) -> Option<u32> {
+    let find = |name: &str| BUILT_IN.iter().find(|(_, _, known, _)| *known == name);
+    let array = || name.strip_prefix('_').and_then(find).map(|(_, array, _, _)| *array);
+    find(name).map(|(one, _, _, _)| *one).or_else(array)
 }
 
 #[cfg(test)]
@@ -143,11 +170,15 @@ mod tests {
         types.learn(20_002, "pg_catalog", "_int4");
         types.learn(20_003, "public", "numeric");
         types.learn(20_004, "public", "mood");
+        types.learn(20_005, "public", "_mood");
+        types.learn(20_006, "extensions", "hstore");
         let check = |oid, want| assert_eq!(types.shape_of(oid), want, "{oid}");
         check(20_001, Shape::One(Kind::Numeric));
         check(20_002, Shape::Many { element: 23, kind: Kind::Integer, delimiter: b',' });
         check(20_003, Shape::One(Kind::Text));
         check(20_004, Shape::One(Kind::Text));
+        check(20_005, Shape::ManyByName);
+        check(20_006, Shape::Hstore);
         check(99_999, Shape::One(Kind::Text));
         check(1020, Shape::Many { element: 603, kind: Kind::Text, delimiter: b';' });
     }

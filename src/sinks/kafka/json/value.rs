@@ -3,23 +3,28 @@
 //! Chosen once a relation from type, type modifier and modes; then writing a value is one match and no allocation.
 //! What Debezium's documentation leaves open is said where it is decided: in `decimal`, `time`, `binary`, `array`, and:
 //!
-//! * Types that Debezium leaves out unless `include.unknown.datatypes` is on (`pg_lsn`, `tsquery`, composites), and those it
-//!   turns into structures of their own (`line`, `box`, `hstore`), are Postgres's text.
-//! * Arrays of types that are not built in (enums) are Postgres's literal as text, for the stream does not say that they
-//!   are arrays.
-//! * `character(n)` keeps its padding.
+//! * Types that Debezium leaves out unless `include.unknown.datatypes` is on (`name`, `pg_lsn`, `line`, `box`, `circle`,
+//!   multiranges, composites, and arrays of `money`, `point`, `interval` and such) are Postgres's text, and arrays of it.
+//! * `character(n)` keeps its padding, as in Debezium.
+//! * A type that was guessed by its name (`hstore`, arrays of enums) is text where the guess turns out wrong.
+//!
+//! `tests/debezium.rs` holds what Debezium 3.6.3 wrote, and every difference with its reason.
 
 use super::modes::{Intervals, Modes, Times};
 use super::text::{put_base64, put_number, put_str, put_text};
 use super::time::Unit;
 use super::types::{Kind, Shape, Types};
-use super::{array, binary, decimal, number, time};
+use super::{array, binary, decimal, hstore, number, time};
 
 /// What stands for an out-of-line value that an update did not touch.
 pub const UNAVAILABLE: &str = "__debezium_unavailable_value";
 
 /// OIDs of elements whose arrays Debezium marks as unavailable by numbers: the placeholder's bytes.
 const NUMBERED: [u32; 3] = [20, 23, 1082];
+
+/// What stands for an array of UUIDs: the name-based UUID of the placeholder.
+const UNAVAILABLE_UUID: &str = "b68a35a7-17ad-35b3-af2a-ae46edb4545a";
+const UUID: u32 = 2950;
 
 /// How a column's values are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,21 +41,33 @@ enum Form {
     Time(Unit),
     TimeTz,
     Timestamp(Unit),
-    TimestampTz { digits: usize },
+    TimestampTz {
+        digits: usize,
+    },
     Interval(Intervals),
     Bytes,
     Bit,
     Bits,
     Point,
     Text,
-    Array { element: Box<Form>, element_oid: u32, delimiter: u8 },
+    Hstore,
+    /// The form inside, or text where that does not fit.
+    Guess(Box<Form>),
+    Array {
+        element: Box<Form>,
+        element_oid: u32,
+        delimiter: u8,
+    },
 }
 
 impl Encoder {
     /// The encoder of a column of this type. Never fails: a type that is not known is text.
     #[must_use]
     pub fn choose(type_oid: u32, type_modifier: i32, modes: &Modes, types: &Types) -> Self {
+        let texts = || Form::Array { element: Box::new(Form::Text), element_oid: type_oid, delimiter: b',' };
         Self(match types.shape_of(type_oid) {
+            Shape::Hstore => Form::Guess(Box::new(Form::Hstore)),
+            Shape::ManyByName => Form::Guess(Box::new(texts())),
             Shape::One(kind) => Form::of(kind, type_modifier, modes),
             Shape::Many { element, kind, delimiter } => {
                 let form = Form::of(kind, type_modifier, modes);
@@ -67,21 +84,7 @@ impl Encoder {
 
     /// Appends what stands for an out-of-line value that was not sent.
     pub fn put_unavailable(&self, out: &mut Vec<u8>) {
-        match &self.0 {
-            Form::Array { element_oid, .. } if NUMBERED.contains(element_oid) => {
-                for (at, byte) in UNAVAILABLE.bytes().enumerate() {
-                    out.push(if at == 0 { b'[' } else { b',' });
-                    put_number(byte, out);
-                }
-                out.push(b']');
-            }
-            Form::Array { element, .. } => {
-                out.push(b'[');
-                element.put_unavailable(out);
-                out.push(b']');
-            }
-            one => one.put_unavailable(out),
-        }
+        self.0.put_unavailable(out);
     }
 
     /// Appends the zero that Debezium writes for a value it does not know, in `Compat::Strict`.
@@ -98,9 +101,10 @@ impl Encoder {
             Form::Interval(_) => b"00:00:00",
             Form::Bytes => b"\\x",
             Form::Bit => b"0",
-            Form::Bits | Form::Text => b"",
+            Form::Bits | Form::Text | Form::Hstore => b"",
             Form::Point => b"(0,0)",
             Form::Array { .. } => b"{}",
+            Form::Guess(form) => return Self((**form).clone()).put_filler(out),
         };
         self.put(zero, out).expect("a zero has a form");
     }
@@ -108,7 +112,28 @@ impl Encoder {
 
 impl Form {
     fn put_unavailable(&self, out: &mut Vec<u8>) {
-        if *self == Form::Bytes { put_base64(UNAVAILABLE.as_bytes(), out) } else { put_str(UNAVAILABLE, out) }
+        match self {
+            Form::Array { element_oid, .. } if NUMBERED.contains(element_oid) => {
+                for (at, byte) in UNAVAILABLE.bytes().enumerate() {
+                    out.push(if at == 0 { b'[' } else { b',' });
+                    put_number(byte, out);
+                }
+                out.push(b']');
+            }
+            Form::Array { element, element_oid, .. } => {
+                out.push(b'[');
+                if *element_oid == UUID {
+                    put_str(UNAVAILABLE_UUID, out)
+                } else {
+                    element.put_unavailable(out)
+                }
+                out.push(b']');
+            }
+            Form::Guess(form) => form.put_unavailable(out),
+            Form::Hstore => put_str(&format!("{{\"{UNAVAILABLE}\":\"{UNAVAILABLE}\"}}"), out),
+            Form::Bytes | Form::Bits => put_base64(UNAVAILABLE.as_bytes(), out),
+            _ => put_str(UNAVAILABLE, out),
+        }
     }
 
     fn of(kind: Kind, type_modifier: i32, modes: &Modes) -> Self {
@@ -150,6 +175,14 @@ impl Form {
             Form::Bits => binary::put_bits(text, out),
             Form::Point => binary::put_point(text, out),
             Form::Text => put_text(text, out),
+            Form::Hstore => hstore::put_hstore(text, out),
+            Form::Guess(form) => {
+                let start = out.len();
+                form.put(text, out).or_else(|_| {
+                    out.truncate(start);
+                    put_text(text, out)
+                })
+            }
             Form::Array { element, delimiter, .. } => {
                 array::put_array(text, *delimiter, &|text, out| element.put(text, out), out)
             }

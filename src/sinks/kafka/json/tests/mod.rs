@@ -1,5 +1,6 @@
 //! Golden values and records, and what must hold for any value.
 
+mod debezium;
 mod envelopes;
 mod keys;
 mod properties;

@@ -197,7 +197,10 @@ fn arrays_hold_their_elements_encoding() {
 fn what_was_not_sent_has_a_placeholder() {
     let check = |oid, want: &str| {
         let mut out = Vec::new();
-        Encoder::choose(oid, NONE, &DEFAULT, &Types::default()).put_unavailable(&mut out);
+        let mut types = Types::default();
+        types.learn(20_002, "public", "_mood");
+        types.learn(20_003, "public", "hstore");
+        Encoder::choose(oid, NONE, &DEFAULT, &types).put_unavailable(&mut out);
         assert_eq!(String::from_utf8(out).unwrap(), want, "{oid}");
     };
     check(25, "\"__debezium_unavailable_value\"");
@@ -209,6 +212,11 @@ fn what_was_not_sent_has_a_placeholder() {
         "[95,95,100,101,98,101,122,105,117,109,95,117,110,97,118,97,105,108,97,98,108,101,95,118,97,108,117,101]";
     check(1007, bytes);
     check(1016, bytes);
+    check(1182, bytes);
+    check(2951, "[\"b68a35a7-17ad-35b3-af2a-ae46edb4545a\"]");
+    check(1562, "\"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==\"");
+    check(20_003, r#""{\"__debezium_unavailable_value\":\"__debezium_unavailable_value\"}""#);
+    check(20_002, "[\"__debezium_unavailable_value\"]");
 }
 
 #[test]
@@ -239,4 +247,20 @@ fn fillers_are_zeros_by_type() {
     check(DEFAULT, 1560, 8, "\"\"");
     check(DEFAULT, 25, NONE, "\"\"");
     check(DEFAULT, 1009, NONE, "[]");
+}
+
+#[test]
+fn a_type_whose_name_misleads_is_text() {
+    let check = |oid, text: &str, want: &str| {
+        let mut types = Types::default();
+        types.learn(20_002, "public", "_pair");
+        types.learn(20_003, "public", "hstore");
+        let mut out = Vec::new();
+        Encoder::choose(oid, NONE, &DEFAULT, &types).put(text.as_bytes(), &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), want);
+    };
+    check(20_002, "{sad,ok}", r#"["sad","ok"]"#);
+    check(20_002, "(1,{a)", "\"(1,{a)\"");
+    check(20_002, "{a,b", "\"{a,b\"");
+    check(20_003, "(1,2)", "\"(1,2)\"");
 }
