@@ -1,7 +1,15 @@
-//! What Debezium 3.6.3 wrote, value by value, and every place where we do not.
+//! What Debezium 3.6.3 wrote, value by value and in whole records, and every place where we do not.
 
+use std::sync::Arc;
+
+use super::envelopes::{insert, printed};
 use super::{DEFAULT, ISO, MICROSECONDS, PRECISE};
-use crate::sinks::kafka::json::{Decimals, Encoder, Modes, Types};
+use crate::model::{Column, Identity, Lsn, Relation, TableName};
+use crate::pgoutput::{Logical, Message, decode};
+use crate::sinks::kafka::json::{
+    Connector, Decimals, Encoder, InTransaction, Modes, Place, Records, Snapshot, Stamp, Table, TransactionId, Types,
+    put_begin, put_end, put_message,
+};
 
 /// See its head.
 const WRITTEN: &str = include_str!("debezium.tsv");
@@ -81,4 +89,54 @@ fn values_are_those_of_debezium_but_for_these() {
     differences.dedup();
     known.sort_unstable();
     assert_eq!(differences, known);
+}
+
+/// Whole records of Debezium, `key | value`. Only the nanoseconds of the writing are ours: its clock has them.
+const RECORDS: [&str; 5] = [
+    r#"{"a":1} | {"before":null,"after":{"a":1,"b":1,"t":"q"},"source":{"version":"3.6.3.Final","connector":"postgresql","name":"shop","ts_ms":1795268861370,"snapshot":"last","db":"postgres","sequence":"[null,\"27423992\"]","ts_us":1795268861370514,"ts_ns":1795268861370514000,"schema":"public","table":"uidx","txId":849,"lsn":27423992,"xmin":null,"origin":null,"origin_lsn":null},"transaction":null,"op":"r","ts_ms":1795268862027,"ts_us":1795268862027042,"ts_ns":1795268862027042000}"#,
+    r#"{"a":1} | {"before":null,"after":{"a":1,"b":2,"t":"x"},"source":{"version":"3.6.3.Final","connector":"postgresql","name":"shop","ts_ms":1795268516787,"snapshot":"false","db":"postgres","sequence":"[\"24321320\",\"24321320\"]","ts_us":1795268516787355,"ts_ns":1795268516787355000,"schema":"public","table":"uidx","txId":760,"lsn":24321320,"xmin":null,"origin":null,"origin_lsn":null},"transaction":{"id":"760:24321320","total_order":1,"data_collection_order":1},"op":"c","ts_ms":1795268518897,"ts_us":1795268518897995,"ts_ns":1795268518897995000}"#,
+    r#"{"prefix":"loose"} | {"op":"m","ts_ms":1795268519005,"source":{"version":"3.6.3.Final","connector":"postgresql","name":"shop","ts_ms":1795268516788,"snapshot":"false","db":"postgres","sequence":"[\"24322992\",\"24322992\"]","ts_us":1795268516788068,"ts_ns":1795268516788068000,"schema":"","table":"","txId":null,"lsn":24322992,"xmin":null,"origin":null,"origin_lsn":null},"transaction":null,"message":{"prefix":"loose","content":"dGV4dA=="}}"#,
+    r#"{"id":"740:23063008"} | {"status":"BEGIN","id":"740:23063008","event_count":null,"data_collections":null,"ts_ms":1795268516671}"#,
+    r#"{"id":"740:23064640"} | {"status":"END","id":"740:23064640","event_count":1,"data_collections":[{"data_collection":"public.every","event_count":1}],"ts_ms":1795268516671}"#,
+];
+
+/// A stamp of the stream, without a transaction block.
+fn stamp(commit_time_us: i64, lsn: u64, xid: Option<u32>, written_us: i64) -> Stamp<'static> {
+    let lsn = Lsn(lsn);
+    let place = Place { commit_time_us, snapshot: Snapshot::No, last_commit: Some(lsn), lsn, xid, origin: None };
+    Stamp { place, written_us, transaction: None }
+}
+
+#[test]
+fn records_are_those_of_debezium() {
+    let connector = Arc::new(Connector::new("3.6.3.Final", "shop", "postgres"));
+    let column =
+        |name: &str, type_oid| Column { name: name.into(), in_identity: name == "a", type_oid, type_modifier: -1 };
+    let columns = vec![column("a", 23), column("b", 23), column("t", 25)];
+    let table = TableName::new("public", "uidx");
+    let relation = Relation { id: 1, table, identity: Identity::Default, columns };
+    let table = Table::new(&connector, &relation, None, &DEFAULT, &Types::default());
+    let mut records = Records::default();
+
+    let mut copied = stamp(1_795_268_861_370_514, 27_423_992, Some(849), 1_795_268_862_027_042);
+    copied.place = Place { snapshot: Snapshot::Last, last_commit: None, ..copied.place };
+    let row = insert(["1", "1", "q"]);
+    let Message::Insert { new, .. } = decode(&row).unwrap() else { panic!("not an insert") };
+    table.read(new, &copied, &mut records).unwrap();
+
+    let mut inserted = stamp(1_795_268_516_787_355, 24_321_320, Some(760), 1_795_268_518_897_995);
+    let id = TransactionId { xid: 760, lsn: Lsn(24_321_320) };
+    inserted.transaction = Some(InTransaction { id, total_order: 1, table_order: 1 });
+    let row = insert(["1", "2", "x"]);
+    let Message::Insert { new, .. } = decode(&row).unwrap() else { panic!("not an insert") };
+    table.insert(new, &inserted, &mut records).unwrap();
+
+    let said = stamp(1_795_268_516_788_068, 24_322_992, None, 1_795_268_519_005_000);
+    let message = Logical { transactional: false, lsn: Lsn(24_322_992), prefix: "loose", content: b"text" };
+    put_message(&connector, &message, &said, &mut records);
+    let id = |lsn| TransactionId { xid: 740, lsn: Lsn(lsn) };
+    put_begin(id(23_063_008), 1_795_268_516_671_318, &mut records);
+    let every = TableName::new("public", "every");
+    put_end(id(23_064_640), 1_795_268_516_671_318, [(&every, 1)].into_iter(), &mut records);
+    assert_eq!(printed(&records), RECORDS);
 }

@@ -74,7 +74,7 @@ impl Orders {
     }
 }
 
-fn printed(records: &Records) -> Vec<String> {
+pub(super) fn printed(records: &Records) -> Vec<String> {
     let text = |bytes: Option<&[u8]>| bytes.map_or("NULL".to_owned(), |b| String::from_utf8(b.to_vec()).unwrap());
     let header = |header: Option<(Header, &[u8])>| {
         header.map_or(String::new(), |(header, value)| format!(" | {}: {}", header.name(), text(Some(value))))
