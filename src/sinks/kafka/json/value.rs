@@ -1,6 +1,7 @@
 //! A column's encoder: from the text that Postgres sent to JSON.
 //!
-//! Chosen once a relation from type, type modifier and modes; then writing a value is one match and no allocation.
+//! Chosen once a relation from type, type modifier and modes; then writing a value is one match and no allocation, but for
+//! precise decimals of more than 38 digits, array elements with escapes, and `hstore`.
 //! What Debezium's documentation leaves open is said where it is decided: in `decimal`, `time`, `binary`, `array`, and:
 //!
 //! * Types that Debezium leaves out unless `include.unknown.datatypes` is on (`name`, `pg_lsn`, `line`, `box`, `circle`,
