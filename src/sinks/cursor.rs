@@ -13,6 +13,7 @@ use tokio_postgres::types::PgLsn;
 
 use crate::model::{Lsn, OP_ALL};
 use crate::pg;
+use crate::refusal::{Kind, Refusal};
 
 /// Whose positions these are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,11 +85,17 @@ async fn read_with(client: &impl GenericClient, sink: &str, locking: &str) -> Re
     const SQL: &str = "SELECT generation, system_id, timeline, fingerprint, epoch, lsn, \
          target IS DISTINCT FROM $target FROM pgtape.sink_position WHERE sink = $1::text";
     let sql = with_target(SQL, "$1::text") + locking;
-    let Some(row) = client.query_opt(&sql, &[&sink]).await? else { return Ok(None) };
+    let found = client.query_opt(&sql, &[&sink]).await.map_err(|error| match pg::Error::from(error) {
+        error if error.is(&pg::SqlState::UNDEFINED_COLUMN) => {
+            Refusal::new(Kind::Server, "pgtape.sink_position is an older pgtape's", "run: pgtape migrate up").into()
+        }
+        error => error,
+    })?;
+    let Some(row) = found else { return Ok(None) };
     let hint = "pgtape.sink_position was changed by hand: correct it, or rebuild the roll-up";
     let refuse = |column: &str| {
         let what = format!("the position of {sink} holds a {column} that is none");
-        pg::Error::from(crate::refusal::Refusal::new(crate::refusal::Kind::Server, what, hint))
+        pg::Error::from(Refusal::new(Kind::Server, what, hint))
     };
     let system_id = row.get::<_, String>(1).parse().map_err(|_| refuse("system_id"))?;
     let fingerprint = u64::from_str_radix(&row.get::<_, String>(3), 16).map_err(|_| refuse("fingerprint"))?;

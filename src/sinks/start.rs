@@ -130,10 +130,9 @@ async fn positions(setup: &Setup) -> Result<Vec<Option<Stored>>, Error> {
                 tracing::warn!(%error, "read the positions of the roll-ups");
                 tokio::time::sleep(RETRY_AFTER).await;
             }
-            Err(error) if error.is(&pg::SqlState::UNDEFINED_TABLE) || error.is(&pg::SqlState::UNDEFINED_COLUMN) => {
+            Err(error) if error.is(&pg::SqlState::UNDEFINED_TABLE) => {
                 let hint = "run `pgtape migrate up`, or leave the roll-ups out with --sinks standby";
-                let what = "there is no table pgtape.sink_position, or it is an older pgtape's";
-                return Err(Refusal::new(Kind::Server, what, hint).into());
+                return Err(Refusal::new(Kind::Server, "there is no table pgtape.sink_position", hint).into());
             }
             Err(error) => return Err(error.into_refusal("read the positions of the roll-ups").into()),
         }

@@ -111,6 +111,20 @@ async fn a_file_that_changed_after_it_was_applied_is_refused() {
 }
 
 #[tokio::test]
+async fn positions_of_an_older_schema_are_refused_with_what_to_run() {
+    let database = database();
+    migrate(&database.url(), Action::Up, None).await;
+    let later = "ALTER TABLE pgtape.sink_position DROP COLUMN target; DELETE FROM pgtape.migration WHERE unit = 'pgtape' AND version = 5";
+    database.psql(later).unwrap();
+    let session = pgtape::pg::connect(&address(&database.url()), pgtape::pg::Purpose::Control).await.unwrap();
+    let read = async || pgtape::sinks::cursor::read(&*session, "worker.pnl_daily").await;
+    let refusal = read().await.unwrap_err().into_refusal("read");
+    assert!(refusal.kind == Kind::Server && refusal.hint.contains("migrate up"), "{refusal}");
+    migrate(&database.url(), Action::Up, None).await;
+    assert_eq!(read().await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn two_migrators_at_once_apply_everything_once() {
     let database = database();
     let address = address(&database.url());

@@ -22,7 +22,8 @@ pub(super) async fn examine(
     let row = session
         .query_one(
             "SELECT current_database()::text, has_database_privilege(current_database(), 'CREATE'), \
-             to_regclass('pgtape.sink_position') IS NOT NULL",
+             EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass('pgtape.sink_position') \
+             AND attname = 'target' AND NOT attisdropped)",
             &[],
         )
         .await?;
@@ -34,7 +35,7 @@ pub(super) async fn examine(
     }
     checks.push(slot_check(&config.source.slot, slot.as_ref(), &database));
     if !schema && !sink::kept(config).is_empty() {
-        let message = "schema pgtape is missing: roll-ups have nowhere to keep their position";
+        let message = "schema pgtape is missing, or an older pgtape's: roll-ups have nowhere to keep their position";
         checks.push(Check::finding(
             "schema_pgtape",
             message,
