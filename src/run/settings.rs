@@ -116,6 +116,7 @@ pub(super) fn verifier(config: &Config, sinks: &Handles) -> Result<Verifier, Ref
     let handles = sinks.clone();
     Ok(Verifier {
         address: config.address()?.clone(),
+        publication: config.source.publication.clone(),
         standby: sinks.standby.clone(),
         control: sinks.control.clone(),
         definitions: definitions(config)?.into(),

@@ -11,7 +11,7 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::TableName;
@@ -126,18 +126,12 @@ impl<'a> Refresher<'a> {
         let mut wire = server::connect_wire(&settings.address, &server::asking()).await?;
         let (slot, process) = (settings.slot.chars().take(SLOT_NAME_SHARE).collect::<String>(), std::process::id());
         let name = format!("{slot}_refresh_{process}_{}", self.asked % 1000);
-        match timeout(HOLD_MAX, slot::create(&mut wire, version, &name, true)).await {
-            Ok(Ok(created)) => Ok(Snapshot { created, names, guard, session, _wire: wire }),
+        match slot::create_within(&mut wire, &session, version, &name, HOLD_MAX).await {
+            Ok(Some(created)) => Ok(Snapshot { created, names, guard, session, _wire: wire }),
+            Ok(None) => Err(InVain::Later(format!("open transactions held it up for {} s", HOLD_MAX.as_secs()))),
             // No slot to be had now, say: nothing that a running service should end for.
-            Ok(Err(Error::Refused(refusal))) => Err(InVain::Later(refusal.to_string())),
-            Ok(Err(error)) => Err(error.into()),
-            Err(_) => {
-                if let Some(process) = wire.backend_pid() {
-                    // It waits for transactions, and would not notice that nobody waits for it.
-                    session.execute("SELECT pg_terminate_backend($1)", &[&process]).await.doing("give up a slot")?;
-                }
-                Err(InVain::Later(format!("open transactions held it up for {} s", HOLD_MAX.as_secs())))
-            }
+            Err(Error::Refused(refusal)) => Err(InVain::Later(refusal.to_string())),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -1,5 +1,9 @@
 //! The replication slot: shown, made with an exported snapshot, dropped.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use crate::model::Lsn;
 use crate::pg::{self, Address, Error as PgError, Purpose, Session, SqlState, Wire};
 use crate::refusal::{Kind, Refusal};
@@ -106,6 +110,26 @@ pub async fn create(wire: &mut Wire, version: u32, name: &str, temporary: bool) 
     match (field(1).and_then(|point| point.parse().ok()), field(2)) {
         (Some(point), Some(snapshot)) => Ok(Created { point, snapshot }),
         _ => Err(Error::Retry("the server's answer to CREATE_REPLICATION_SLOT cannot be read".into())),
+    }
+}
+
+/// Makes a temporary slot, waiting for open transactions no longer than `patience`: then `None`, and the server's process is
+/// ended, which would go on waiting and not notice that nobody waits for it.
+pub async fn create_within(
+    wire: &mut Wire,
+    asking: &Session,
+    version: u32,
+    name: &str,
+    patience: Duration,
+) -> Result<Option<Created>, Error> {
+    match timeout(patience, create(wire, version, name, true)).await {
+        Ok(created) => created.map(Some),
+        Err(_) => {
+            if let Some(process) = wire.backend_pid() {
+                asking.execute("SELECT pg_terminate_backend($1)", &[&process]).await.doing("give up a slot")?;
+            }
+            Ok(None)
+        }
     }
 }
 

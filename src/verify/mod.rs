@@ -47,6 +47,8 @@ const ATTEMPTS: u32 = 3;
 pub struct Verifier {
     /// The server.
     pub address: Address,
+    /// The publication, for its row filters.
+    pub publication: String,
     /// The standby's tables.
     pub standby: StandbyReader,
     /// Steers the apply.
@@ -159,7 +161,7 @@ impl Verifier {
         definitions: &[definition::Prepared],
     ) -> Result<Frozen, Void> {
         let guard = source::Guard::of(session, oids(&self.standby.view())).await?;
-        let snapshot = Snapshot::export(&self.address, session, SLOT_TIMEOUT).await?;
+        let snapshot = Snapshot::export(&self.address, session, &self.publication, SLOT_TIMEOUT).await?;
         source::emit_message(session, "pgtape", "verify").await?;
         let view = self.control.apply_until(hold, snapshot.point).await?;
         if view.position > Position::whole(snapshot.point) {

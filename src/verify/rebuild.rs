@@ -43,7 +43,7 @@ impl Verifier {
             let what = format!("{} is not kept here", rollup.name());
             return Err(Void::Refused(Refusal::new(Kind::Usage, what, "name it in rollups.names")));
         };
-        let snapshot = Snapshot::export(&self.address, session, SLOT_TIMEOUT).await?;
+        let snapshot = Snapshot::export(&self.address, session, &self.publication, SLOT_TIMEOUT).await?;
         source::emit_message(session, "pgtape", "rebuild").await?;
         let view = self.control.apply_until(hold, snapshot.point).await?;
         let select = format!("{}\n", definition.select.trim().trim_end_matches(';'));

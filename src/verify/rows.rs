@@ -17,7 +17,7 @@ pub(super) async fn of_postgres(
     let relation = table.relation();
     let columns = relation.columns.iter().map(|column| &*column.name);
     let partitioned = of_catalog(snapshot, table).await?.is_partitioned;
-    let sql = pg::copy_rows(&relation.table, columns, partitioned, None);
+    let sql = pg::copy_rows(&relation.table, columns, partitioned, snapshot.filter(&relation.table));
     let stream = snapshot.session.copy_out(&sql).await.map_err(pg::Error::from).map_err(shape_changed)?;
     let mut stream = std::pin::pin!(stream);
     let width = u16::try_from(relation.columns.len()).expect("Postgres bounds a table at 1600 columns");

@@ -117,6 +117,37 @@ fn a_column_added_with_a_default_does_not_hide_the_rows_of_a_table_without_key()
     assert_verified(&service);
 }
 
+#[test]
+fn a_column_list_and_a_row_filter_of_the_owner_are_kept_and_verified() {
+    let server = server(&[]);
+    if server.psql("SELECT current_setting('server_version_num')::int < 150000").unwrap() == "t" {
+        return; // They came with PostgreSQL 15.
+    }
+    server
+        .psql(
+            "CREATE SCHEMA shop; CREATE TABLE shop.t (id int PRIMARY KEY, n int, secret text); CREATE TABLE shop.u (id int PRIMARY KEY);
+             INSERT INTO shop.t SELECT n, n, 's' FROM generate_series(1, 9) AS n;
+             CREATE PUBLICATION pgtape FOR TABLE ONLY shop.t (id, n) WHERE (id < 5) WITH (publish_via_partition_root = true)",
+        )
+        .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let mut service = service(&server.url(), &directory, "shop.*");
+    service.wait_ready(READY).unwrap();
+    let end = server
+        .psql(
+            "INSERT INTO shop.t VALUES (0, 0, 's'), (20, 20, 's'); UPDATE shop.t SET id = 30 WHERE id = 1;
+             UPDATE shop.t SET id = 1, n = 7 WHERE id = 9; DELETE FROM shop.t WHERE id IN (2, 8); INSERT INTO shop.u VALUES (1);
+             SELECT pg_current_wal_insert_lsn()",
+        )
+        .unwrap();
+    let mut ids: Vec<String> = rows_of(&service, "shop.t", &end).iter().map(|row| row["id"].to_string()).collect();
+    ids.sort();
+    assert_eq!(ids, ["\"0\"", "\"1\"", "\"3\"", "\"4\""]);
+    assert!(rows_of(&service, "shop.t", &end)[0].get("secret").is_none());
+    let report = assert_verified(&service);
+    assert_eq!(report["tables"][0]["rows_postgres"], 4, "{report}");
+}
+
 /// The segment's head still says the old names when the service starts from a checkpoint after the renames.
 #[test]
 fn renamed_and_swapped_tables_are_served_after_restarts_from_a_checkpoint() {
