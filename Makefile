@@ -39,7 +39,7 @@ kafka-down:  ## Stop it and remove its data
 migrate:  ## Apply the schemas to the database of PGTAPE_URL or DATABASE_URL
 	cargo run --locked --release -- migrate up
 
-migrate-down:  ## Take them back, with their rows: says what is lost and asks (YES=1 does not ask)
+migrate-down:  ## Take them back, with their rows: says what is lost, and asks at a terminal (YES=1 does not ask)
 	cargo run --locked --release -- migrate down $(if $(YES),--yes)
 
 install:  ## Build and copy the program to PREFIX/bin (default /usr/local)

@@ -3,6 +3,8 @@
 //! Invariant: UPDATE or DELETE of a table, or of any leaf of it, is published only if Postgres can tell its rows apart;
 //! otherwise the *engine's* statement would fail. Pure but for the one catalog question.
 
+use std::collections::BTreeSet;
+
 use crate::model::{Identity, Pattern, TableName};
 use crate::pg::{self, Session};
 use crate::refusal::{Kind, Refusal};
@@ -157,35 +159,47 @@ fn distance(a: &str, b: &str) -> usize {
 
 /// Refuses tables whose updates would fail once published, and tables our role cannot read. `catalog` supplies leaves.
 pub fn check(catalog: &[CatalogTable], chosen: &[&CatalogTable], user: &str) -> Result<(), Refusal> {
-    let mut unreadable = Vec::new();
+    check_identity(catalog, chosen)?;
+    check_readable(chosen, user)
+}
+
+/// Refuses tables whose updates would fail once published. `catalog` supplies leaves.
+pub fn check_identity(catalog: &[CatalogTable], chosen: &[&CatalogTable]) -> Result<(), Refusal> {
     let mut unusable: Vec<&CatalogTable> = Vec::new();
     for &table in chosen {
-        if !table.readable {
-            unreadable.push(pg::table(&table.name));
-        }
         if !table.is_usable() {
             unusable.push(table);
         }
         let leaves = catalog.iter().filter(|leaf| leaf.root == Some(table.oid) && !leaf.partitioned);
         unusable.extend(leaves.filter(|leaf| !leaf_fits(table, leaf)));
     }
-    if !unusable.is_empty() {
-        let names: Vec<String> = unusable.iter().map(|t| t.name.to_string()).collect();
-        let alter = |t: &&CatalogTable| format!("ALTER TABLE {} REPLICA IDENTITY FULL;", pg::table(&t.name));
-        let statements: Vec<String> = unusable.iter().map(alter).collect();
-        return Err(Refusal::new(
-            Kind::Server,
-            format!("published, updates and deletes of {} would fail: no usable replica identity", names.join(", ")),
-            format!("give it a primary key, or: {}", statements.join(" ")),
-        ));
+    if unusable.is_empty() {
+        return Ok(());
     }
-    if !unreadable.is_empty() {
-        let grants: Vec<String> =
-            unreadable.iter().map(|t| format!("GRANT SELECT ON {t} TO {};", pg::identifier(user))).collect();
-        let what = format!("the role {user} may not read {}", unreadable.join(", "));
-        return Err(Refusal::new(Kind::Server, what, format!("as their owner: {}", grants.join(" "))));
+    let names: Vec<String> = unusable.iter().map(|t| t.name.to_string()).collect();
+    let alter = |t: &&CatalogTable| format!("ALTER TABLE {} REPLICA IDENTITY FULL;", pg::table(&t.name));
+    let statements: Vec<String> = unusable.iter().map(alter).collect();
+    Err(Refusal::new(
+        Kind::Server,
+        format!("published, updates and deletes of {} would fail: no usable replica identity", names.join(", ")),
+        format!("give it a primary key, or: {}", statements.join(" ")),
+    ))
+}
+
+/// Refuses tables that the role `user` cannot read.
+pub fn check_readable(chosen: &[&CatalogTable], user: &str) -> Result<(), Refusal> {
+    let unreadable: Vec<&CatalogTable> = chosen.iter().filter(|table| !table.readable).copied().collect();
+    if unreadable.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let role = pg::identifier(user);
+    let schemas: BTreeSet<&str> = unreadable.iter().map(|table| &*table.name.schema).collect();
+    let usage = schemas.iter().map(|schema| format!("GRANT USAGE ON SCHEMA {} TO {role};", pg::identifier(schema)));
+    let select = unreadable.iter().map(|table| format!("GRANT SELECT ON {} TO {role};", pg::table(&table.name)));
+    let grants: Vec<String> = usage.chain(select).collect();
+    let names: Vec<String> = unreadable.iter().map(|table| pg::table(&table.name)).collect();
+    let what = format!("the role {user} may not read {}", names.join(", "));
+    Err(Refusal::new(Kind::Server, what, format!("as their owner: {}", grants.join(" "))))
 }
 
 /// Whether what is sent of the leaf's old rows is what the root's description promises.

@@ -83,6 +83,7 @@ const BASE64: &str = r#"format('"%s"', translate(encode(c, 'base64'), E'\n', '')
 #[test]
 fn every_type_has_a_form_or_a_reason() {
     let database = database();
+    database.psql("CREATE SCHEMA shop; CREATE TABLE shop.every_type (id int)").unwrap(); // What a regclass may name.
     let all = [Decimals::Text, Decimals::Precise, Decimals::Double]
         .into_iter()
         .flat_map(|decimals| [Times::Adaptive, Times::Microseconds, Times::IsoString].map(|times| (decimals, times)));

@@ -5,8 +5,9 @@ use super::{Check, sql_of};
 use crate::config::Config;
 use crate::model::TableName;
 use crate::pg::{self, Session};
+use crate::refusal::Refusal;
 use crate::sinks::rollup::by_hand;
-use crate::source::tables::{CatalogTable, check, choose, read_catalog};
+use crate::source::tables::{CatalogTable, check_identity, check_readable, choose, read_catalog};
 
 /// What is captured, of all there is.
 pub(super) struct Captured {
@@ -43,7 +44,7 @@ pub(super) async fn examine(session: &Session, captured: &Captured, role: &str) 
         let beside = if captured.catalog.iter().any(|t| t.name == heartbeat) { " and pgtape.heartbeat" } else { "" };
         checks.push(Check::ok("tables", format!("{} captured{beside}", captured.chosen.len())));
     }
-    let found: Vec<Check> = captured.chosen.iter().filter_map(|table| one(captured, table, role)).collect();
+    let found: Vec<Check> = captured.chosen.iter().flat_map(|table| of(captured, table, role)).collect();
     for (name, well) in
         [("replica_identity", "can be published with updates and deletes"), ("select_privilege", "can be read")]
     {
@@ -57,10 +58,15 @@ pub(super) async fn examine(session: &Session, captured: &Captured, role: &str) 
 }
 
 /// What is wrong with one table or one of its partitions.
-fn one(captured: &Captured, table: &CatalogTable, role: &str) -> Option<Check> {
-    let refusal = check(&captured.catalog, &[table], role).err()?;
-    let name = if table.readable { "replica_identity" } else { "select_privilege" };
-    Some(Check::finding(name, refusal.what, sql_of(&refusal.hint)))
+fn of(captured: &Captured, table: &CatalogTable, role: &str) -> impl Iterator<Item = Check> {
+    let checks = [
+        ("replica_identity", check_identity(&captured.catalog, &[table])),
+        ("select_privilege", check_readable(&[table], role)),
+    ];
+    let finding = |(name, checked): (_, Result<(), Refusal>)| {
+        checked.err().map(|refusal| Check::finding(name, refusal.what, sql_of(&refusal.hint)))
+    };
+    checks.into_iter().filter_map(finding)
 }
 
 /// Tables whose rows are hidden from the role: the copy would be refused.

@@ -150,7 +150,8 @@ async fn a_role_without_rights_is_told_what_to_run() {
     let rig = Rig::new(&format!("postgres://reader:r@{rest}"), "poor", "s.*");
     check(&rig, Kind::Server, "ALTER ROLE \"reader\" REPLICATION;").await;
     pg.psql("ALTER ROLE reader REPLICATION").unwrap();
-    check(&rig, Kind::Server, "GRANT SELECT ON \"s\".\"t\" TO \"reader\";").await;
+    check(&rig, Kind::Server, "GRANT USAGE ON SCHEMA \"s\" TO \"reader\"; GRANT SELECT ON \"s\".\"t\" TO \"reader\";")
+        .await;
     pg.psql("GRANT SELECT ON s.t TO reader").unwrap();
     check(&rig, Kind::Server, "CREATE PUBLICATION \"poor\" FOR TABLE ONLY \"s\".\"t\"").await;
     pg.psql("CREATE PUBLICATION poor FOR TABLE ONLY s.t WITH (publish_via_partition_root = true)").unwrap();
