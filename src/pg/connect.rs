@@ -29,6 +29,10 @@ const SESSION_SETTINGS: &[(&str, &str)] = &[
     ("timezone", "UTC"),
     ("bytea_output", "hex"),
     ("lc_monetary", "C"),
+    ("quote_all_identifiers", "off"),
+    ("standard_conforming_strings", "on"),
+    // What a roll-up has committed must not be taken back by a crash of the server.
+    ("synchronous_commit", "on"),
     ("client_encoding", "UTF8"),
     ("search_path", "public"),
     ("row_security", "off"),

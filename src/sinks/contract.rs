@@ -35,6 +35,8 @@ pub trait Sink {
     fn demand(&mut self, lsn: Lsn);
     /// Whether that has happened.
     fn is_durable_at(&self, lsn: Lsn) -> bool;
+    /// Why it may never be, as things stand.
+    fn stuck(&self) -> Option<String>;
     /// What readers see.
     fn view(&self) -> Arc<View>;
     /// Writes a checkpoint in the background, and then says so.

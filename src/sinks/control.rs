@@ -89,6 +89,12 @@ impl Control {
         self.ask(|reply| Command::Release { id, reply }).await
     }
 
+    /// Lets the apply go on when what is returned is dropped: also when whoever holds it is gone in the middle.
+    #[must_use]
+    pub fn release_on_drop(&self, id: HoldId) -> Release {
+        Release { control: self.clone(), id }
+    }
+
     /// Writes a checkpoint now and returns its position once it is durable.
     pub async fn checkpoint(&self) -> Result<Position, ControlError> {
         self.ask(|reply| Command::Checkpoint { reply }).await
@@ -104,5 +110,19 @@ impl Control {
         let (reply, answer) = oneshot::channel();
         self.0.send(command(reply)).await.map_err(|_| ControlError::Stopped)?;
         answer.await.map_err(|_| ControlError::Stopped)?
+    }
+}
+
+/// See [`Control::release_on_drop`].
+#[derive(Debug)]
+pub struct Release {
+    control: Control,
+    id: HoldId,
+}
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        let (reply, _) = oneshot::channel();
+        let _ = self.control.0.try_send(Command::Release { id: self.id, reply }); // If not, the lease ends by itself.
     }
 }

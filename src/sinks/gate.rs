@@ -250,10 +250,13 @@ impl Gate {
             sink.demand(held.limit);
             held.demanded = true;
         }
-        if sink.is_durable_at(held.limit)
-            && let Some(waiting) = held.waiting.take()
-        {
-            let _ = waiting.send(Ok(sink.view()));
+        let answer = match sink.stuck() {
+            _ if sink.is_durable_at(held.limit) => Ok(sink.view()),
+            Some(why) => Err(ControlError::Failed(why)),
+            None => return Ok(()),
+        };
+        if let Some(waiting) = held.waiting.take() {
+            let _ = waiting.send(answer);
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ mod step;
 
 pub use background::PIN;
 pub use contract::Sink;
-pub use control::{Control, ControlError, Hold, HoldId};
+pub use control::{Control, ControlError, Hold, HoldId, Release};
 pub use error::Error;
 use handles::indexes_of;
 pub use handles::{Handles, Settings, start};

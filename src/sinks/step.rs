@@ -149,6 +149,14 @@ impl Sink for Step {
         self.rollups.0.iter().all(|kept| kept.mailbox.has_reached(point))
     }
 
+    fn stuck(&self) -> Option<String> {
+        let stuck = |kept: &Kept| {
+            let why = kept.mailbox.stuck()?;
+            Some(format!("the roll-up {} cannot commit: {why}", kept.maintainer.rollup().name()))
+        };
+        self.rollups.0.iter().find_map(stuck)
+    }
+
     fn view(&self) -> Arc<View> {
         self.reader.view()
     }

@@ -134,9 +134,9 @@ impl Verifier {
         let session = pg::connect(&self.address, Purpose::Verify).await?;
         let (definitions, void) = definition::prepare(&session, &self.definitions).await?;
         let hold = self.control.hold(LEASE).await?;
+        let release = self.control.release_on_drop(hold.id);
         let frozen = self.freeze(&session, hold.id, &definitions).await;
-        // The lease may have ended by itself meanwhile: then there is nothing to release.
-        let _ = self.control.release(hold.id).await;
+        drop(release);
         let frozen = frozen?;
         let mut report = Report::new(frozen.snapshot.point);
         for table in frozen.view.tables() {

@@ -16,9 +16,9 @@ impl Verifier {
         let replaced = async {
             let session = pg::connect(&self.address, Purpose::Verify).await?;
             let hold = self.control.hold(LEASE).await?;
+            let release = self.control.release_on_drop(hold.id);
             let replaced = self.replace_held(&session, hold.id, rollup, identity).await;
-            // The lease may have ended by itself meanwhile: then there is nothing to release.
-            let _ = self.control.release(hold.id).await;
+            drop(release);
             let replaced = replaced?;
             self.control.restart().await?;
             Ok::<_, Void>(replaced)

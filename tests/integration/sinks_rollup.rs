@@ -322,6 +322,27 @@ async fn a_rewind_waits_for_who_just_moves_the_position_and_not_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_roll_up_that_cannot_commit_is_named_to_who_waits_for_it_and_stops_nobody_else() {
+    let database = all_engines().await;
+    let plan = Plan::new(&database, "aether.*", &["aether.pnl_daily"]);
+    let pipeline = plan.start().await;
+    aether(&database, 1);
+    plan.assert_rollups(&pipeline).await;
+    database.psql("DROP TABLE aether.pnl_daily CASCADE").unwrap();
+    aether(&database, 2);
+    let control = &pipeline.handles.control;
+    let hold = control.hold(AT_MOST).await.unwrap();
+    let release = control.release_on_drop(hold.id);
+    let lsn = pipeline.emitted(&plan.url).await;
+    let error = control.apply_until(hold.id, lsn).await.unwrap_err();
+    assert!(error.to_string().contains("aether.pnl_daily cannot commit"), "{error}");
+    drop(release);
+    aether(&database, 3);
+    pipeline.caught_up(&plan.url).await;
+    pipeline.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reset_slot_replaces_the_targets_and_doubles_nothing() {
     let database = all_engines().await;
     let plan = Plan::new(&database, "aether.*", &["aether.pnl_daily"]);

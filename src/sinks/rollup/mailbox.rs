@@ -32,6 +32,7 @@ struct Inside {
     committed_at: Instant,
     state: State,
     error: Option<String>,
+    stuck: bool,
     fenced: bool,
 }
 
@@ -87,6 +88,7 @@ impl Mailbox {
             committed_at: Instant::now(),
             state: State::Following,
             error: None,
+            stuck: false,
             fenced: false,
         };
         Self { inside: Mutex::new(inside), wake: Notify::new(), changed, bytes_max }
@@ -137,6 +139,13 @@ impl Mailbox {
     #[must_use]
     pub fn has_reached(&self, point: Point) -> bool {
         self.lock().stored.as_ref().is_some_and(|stored| stored.holds(point.1))
+    }
+
+    /// Why writing fails until somebody does something.
+    #[must_use]
+    pub fn stuck(&self) -> Option<String> {
+        let inside = self.lock();
+        inside.error.clone().filter(|_| inside.stuck)
     }
 
     /// How it is doing.
@@ -192,15 +201,15 @@ impl Mailbox {
         }
         inside.stored = Some(stored);
         inside.committed_at = Instant::now();
-        (inside.state, inside.error) = (State::Following, None);
+        (inside.state, inside.error, inside.stuck) = (State::Following, None, false);
         drop(inside);
         self.changed.notify_one();
     }
 
-    /// Writing failed; it is tried again.
-    pub(super) fn failing(&self, error: String) {
+    /// Writing failed; it is tried again. `stuck`: in vain, until somebody does something.
+    pub(super) fn failing(&self, error: String, stuck: bool) {
         let mut inside = self.lock();
-        (inside.state, inside.error) = (State::Retrying, Some(error));
+        (inside.state, inside.error, inside.stuck) = (State::Retrying, Some(error), stuck);
         drop(inside);
         self.changed.notify_one();
     }

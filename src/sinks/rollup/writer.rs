@@ -178,7 +178,7 @@ impl Writer {
                     in_doubt = true;
                     let retry_ms = wait.as_millis();
                     tracing::warn!(rollup = self.rollup.name(), %error, retry_ms, "commit of a roll-up failed");
-                    self.mailbox.failing(error.to_string());
+                    self.mailbox.failing(error.to_string(), !error.is_retryable());
                 }
             }
             tokio::select! {

@@ -220,6 +220,9 @@ impl Store {
         table.rows = Rows::new(table.layout.is_bag());
         table.indexes.iter_mut().for_each(Index::clear);
         table.stale &= !fresh;
+        if fresh {
+            table.counters.misfits = 0; // What did not fit is about to be replaced.
+        }
         if let Some((spec, _)) = &self.book_of[index] {
             self.view.books.clear(&self.extras.books[*spec].engine);
         }
