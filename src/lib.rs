@@ -13,6 +13,7 @@
 //! The modules stand in reading order: data flows down this list, and so do imports. `source` and `sinks` never import
 //! each other; `tape` knows positions and bytes, not Postgres.
 
+mod lock;
 pub mod model;
 pub mod refusal;
 

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::largest::largest;
 use crate::api::{Alarm, SinkStatus, SlotStatus, SourceStatus, Status, TableStatus, TapeStatus};
 use crate::model::{Identity, Lsn, Position};
 use crate::sinks::standby::View;
@@ -274,11 +275,7 @@ fn alarms(parts: &Parts, bounds: &Fixed) -> Vec<Alarm> {
 
 /// The rows of the standby have outgrown `standby.memory_max`: by how much, and which tables are the largest.
 fn too_large(view: &View, most: u64) -> String {
-    const SHOWN: usize = 3;
-    let mut tables: Vec<_> = view.tables().map(|table| (table.bytes(), table.name())).collect();
-    tables.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
-    let largest = tables.iter().take(SHOWN).map(|(bytes, name)| format!("{name} {} MiB", bytes >> 20));
-    let largest = largest.collect::<Vec<_>>().join(", ");
+    let largest = largest(view.tables().map(|table| (table.name(), table.bytes())));
     let held = view.bytes() >> 20;
     format!("the standby holds {held} MiB of rows and standby.memory_max is {} MiB (largest: {largest})", most >> 20)
 }

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::largest::largest;
 use super::settings;
 use crate::config::{Config, SinkName};
 use crate::metrics::Metrics;
 use crate::refusal::{Kind, Refusal};
-use crate::source::{self, Plan, Prepared, Source, StatusHandle, TableSize};
+use crate::source::{self, Plan, Prepared, Source, StatusHandle};
 use crate::tape::{self, Origin, Proof, Recovered, Watermark, Writer};
 
 /// How often a full disk is looked at.
@@ -166,15 +167,8 @@ async fn refuse_what_does_not_fit(config: &Config, prepared: &Prepared) -> Resul
             "the tables hold about {} MiB of rows and standby.memory_max is {} MiB (largest: {})",
             total >> 20,
             most >> 20,
-            largest(sizes)
+            largest(sizes.iter().map(|size| (&size.table, size.bytes)))
         ),
         "raise standby.memory_max, capture fewer tables, or run the tape alone with --sinks none",
     ))
-}
-
-fn largest(mut sizes: Vec<TableSize>) -> String {
-    const SHOWN: usize = 3;
-    sizes.sort_by_key(|t| std::cmp::Reverse(t.bytes));
-    let shown = sizes.iter().take(SHOWN).map(|t| format!("{} {} MiB", t.table, t.bytes >> 20));
-    shown.collect::<Vec<_>>().join(", ")
 }

@@ -11,6 +11,7 @@
 mod assemble;
 mod data_dir;
 mod ingest;
+mod largest;
 mod nudge;
 mod retention;
 mod say;

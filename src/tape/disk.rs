@@ -7,11 +7,11 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use rustix::fs::{Advice, FlockOperation, fadvise, flock};
+use rustix::fs::{Advice, fadvise};
 
 use super::Error;
+use crate::lock;
 use crate::refusal::{Kind, Refusal};
 
 /// Ending of segment files; before it stands the number, 12 digits.
@@ -140,11 +140,6 @@ pub(crate) struct Lock {
     _file: File,
 }
 
-/// A writer that was killed a moment ago may hold its lock for so long: until its last system call has returned.
-const LOCK_WAIT: Duration = Duration::from_secs(2);
-/// The lock is tried again so often meanwhile.
-const LOCK_TRIES: u32 = 40;
-
 /// Refuses while another process writes the tape in `dir`. Waits as [`Lock::take`] does. Holds nothing: whoever opens the tape takes the lock.
 pub fn refuse_if_locked(dir: &Path) -> Result<(), Error> {
     if dir.join("lock").exists() { Lock::take(dir).map(drop) } else { Ok(()) }
@@ -157,12 +152,8 @@ impl Lock {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(&path).map_err(|e| Error::io("open", &path, e))?;
-        for _ in 0..LOCK_TRIES {
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Self { _file: file }),
-                Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(LOCK_WAIT / LOCK_TRIES),
-                Err(e) => return Err(Error::io("lock", &path, e.into())),
-            }
+        if lock::take(&file).map_err(|e| Error::io("lock", &path, e))? {
+            return Ok(Self { _file: file });
         }
         let what = format!("another process writes the tape in {}", dir.display());
         Err(Error::Refused(Refusal::new(Kind::Locked, what, "stop it, or choose another --data-dir")))
@@ -200,7 +191,7 @@ mod tests {
         assert!(refuse_if_locked(dir.path()).is_err());
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                std::thread::sleep(LOCK_WAIT / 4);
+                std::thread::sleep(lock::WAIT / 4);
                 drop(lock);
             });
             refuse_if_locked(dir.path()).expect("one that is just ending is waited for");

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 /// Modules from the bottom up: each may import those before it.
 const ORDER: &[&str] = &[
-    "refusal", "model", "pg", "config", "pgoutput", "tape", "source", "sinks", "verify", "ops", "api", "metrics",
-    "engines", "sim", "sandbox", "run", "cli",
+    "refusal", "lock", "model", "pg", "config", "pgoutput", "tape", "source", "sinks", "verify", "ops", "api",
+    "metrics", "engines", "sim", "sandbox", "run", "cli",
 ];
 
 /// Imports that the order would allow, and the design does not.

@@ -22,10 +22,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -176,17 +173,10 @@ fn path_of(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!("{name}.record"))
 }
 
-/// A simulation before us, or a program that its process is just starting, may hold the lock for a moment longer.
-const LOCK_WAIT: Duration = Duration::from_secs(2);
-const LOCK_TRIES: u32 = 40;
-
 fn lock(file: &File, path: &Path) -> Result<(), Error> {
-    for _ in 0..LOCK_TRIES {
-        match flock(file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(()),
-            Err(Errno::WOULDBLOCK) => std::thread::sleep(LOCK_WAIT / LOCK_TRIES),
-            Err(error) => return Err(Error::Io { doing: "lock", path: path.to_owned(), source: error.into() }),
-        }
+    let failed = |source| Error::Io { doing: "lock", path: path.to_owned(), source };
+    if crate::lock::take(file).map_err(failed)? {
+        return Ok(());
     }
     let what = format!("another simulation writes {}", path.display());
     Err(Refusal::new(Kind::Locked, what, "stop it, or choose another record directory").into())
