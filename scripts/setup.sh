@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Brings what the build and the tests need and this machine lacks: a C compiler, make, Postgres' server programs, and
+# Brings what the build and the tests need and this machine lacks: a C and C++ compiler, make, the headers of zlib and
+# OpenSSL, Postgres' server programs, and
 # with the argument `kafka` a broker for the tests that need one (Java, Maven, Kafka's jars in target/kafka).
 # Root on Debian or Ubuntu gets the distribution's packages; everybody else is told the one command to run.
 # Leaves nothing running: the package is told not to make a cluster of its own.
@@ -9,7 +10,11 @@ cd "$(dirname "$0")/.."
 may_install() { [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; }
 
 missing=()
-if ! command -v cc >/dev/null || ! command -v make >/dev/null; then missing+=(build-essential); fi
+if ! command -v c++ >/dev/null || ! command -v make >/dev/null; then missing+=(build-essential); fi
+# What librdkafka is built with; `cargo build --no-default-features` does without.
+command -v pkg-config >/dev/null || missing+=(pkg-config)
+[ -e /usr/include/zlib.h ] || missing+=(zlib1g-dev)
+[ -e /usr/include/openssl/ssl.h ] || missing+=(libssl-dev)
 if ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null &&
     ! compgen -G '/usr/pgsql-*/bin/initdb' >/dev/null &&
     ! { command -v pg_config >/dev/null && [ -x "$(pg_config --bindir)/initdb" ]; }; then
