@@ -6,6 +6,7 @@
 //! Invariants: no I/O, no clock, no broker: times and positions come in as arguments. No value is changed silently: what
 //! cannot be written is [`Unfit`], and the caller puts the row aside. Knows nothing of the tape and of producers.
 
+pub mod feed;
 pub mod json;
 pub mod topic;
 mod unfit;
