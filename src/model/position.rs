@@ -8,6 +8,9 @@ use super::Lsn;
 /// The `op` of "all of this commit". Ten hex digits.
 pub const OP_ALL: u64 = 0xFF_FFFF_FFFF;
 
+/// Bytes of the text form.
+pub const TEXT_BYTES: usize = 27;
+
 /// `(lsn, op)`: `lsn` is the *end* LSN of the commit record, `op` numbers the changes of the transaction from 0
 /// (I, U, D, in-transaction M, and each relation of a T; R, Y and O are not counted).
 ///
@@ -35,6 +38,23 @@ impl Position {
     pub fn at(lsn: Lsn, op: u64) -> Self {
         assert!(op <= OP_ALL, "a transaction has at most {OP_ALL} changes");
         Self { lsn, op }
+    }
+}
+
+impl Position {
+    /// The text form, without allocation.
+    #[must_use]
+    pub fn to_text(&self) -> [u8; TEXT_BYTES] {
+        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+        let mut out = [b'.'; TEXT_BYTES];
+        let (lsn, op) = out.split_at_mut(16);
+        for (at, byte) in lsn.iter_mut().enumerate() {
+            *byte = DIGITS[usize::from((self.lsn.0 >> (4 * (15 - at))).to_le_bytes()[0] & 0xF)];
+        }
+        for (at, byte) in op[1..].iter_mut().enumerate() {
+            *byte = DIGITS[usize::from((self.op >> (4 * (9 - at))).to_le_bytes()[0] & 0xF)];
+        }
+        out
     }
 }
 
@@ -95,6 +115,7 @@ mod tests {
         assert_eq!(texts[1], "00000000016B3748.0000000003");
         for (text, position) in texts.iter().zip(&positions) {
             assert_eq!(text.parse::<Position>().as_ref(), Ok(position));
+            assert_eq!(position.to_text(), text.as_bytes());
         }
     }
 

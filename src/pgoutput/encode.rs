@@ -128,15 +128,18 @@ pub(super) fn length(bytes: usize, out: &mut Vec<u8>) {
 fn tuple<'a>(tag: u8, cells: impl ExactSizeIterator<Item = Cell<'a>>, out: &mut Vec<u8>) {
     out.push(tag);
     count(cells.len(), out);
-    for cell in cells {
-        match cell {
-            Cell::Null => out.push(b'n'),
-            Cell::Unchanged => out.push(b'u'),
-            Cell::Text(text) => {
-                out.push(b't');
-                length(text.len(), out);
-                out.extend_from_slice(text);
-            }
+    cells.for_each(|value| cell(value, out));
+}
+
+/// Appends a cell of a tuple.
+pub(super) fn cell(cell: Cell<'_>, out: &mut Vec<u8>) {
+    match cell {
+        Cell::Null => out.push(b'n'),
+        Cell::Unchanged => out.push(b'u'),
+        Cell::Text(text) => {
+            out.push(b't');
+            length(text.len(), out);
+            out.extend_from_slice(text);
         }
     }
 }

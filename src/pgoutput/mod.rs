@@ -32,7 +32,7 @@ pub use encode::{
 pub use facts::{FACTS_TAG, Lineage, TableFacts};
 pub use message::{Begin, ColumnDescription, Commit, Logical, Message, OldKind, RelationDescription, ops};
 pub use relations::{RelationChange, Relations, compare};
-pub use tuple::{Cell, Cells, Tuple};
+pub use tuple::{Cell, Cells, Tuple, TupleBuffer};
 
 /// Microseconds from the Unix epoch to Postgres's (2000-01-01).
 pub const POSTGRES_EPOCH_US: i64 = 946_684_800_000_000;

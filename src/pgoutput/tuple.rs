@@ -87,6 +87,33 @@ impl<'a> IntoIterator for Tuple<'a> {
     }
 }
 
+/// A row in the making: cells in, a [`Tuple`] out, in memory that is used again.
+#[derive(Debug, Clone, Default)]
+pub struct TupleBuffer {
+    columns: u16,
+    bytes: Vec<u8>,
+}
+
+impl TupleBuffer {
+    /// Forgets the row, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.columns = 0;
+        self.bytes.clear();
+    }
+
+    /// Appends a cell.
+    pub fn push(&mut self, cell: Cell<'_>) {
+        self.columns = self.columns.checked_add(1).expect("Postgres allows 1600 columns");
+        super::encode::cell(cell, &mut self.bytes);
+    }
+
+    /// The row.
+    #[must_use]
+    pub fn tuple(&self) -> Tuple<'_> {
+        Tuple { columns: self.columns, bytes: &self.bytes }
+    }
+}
+
 /// The cells of a [`Tuple`].
 #[derive(Debug, Clone)]
 pub struct Cells<'a> {

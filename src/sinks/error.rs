@@ -13,6 +13,12 @@ pub enum Error {
     /// Only a person can mend it.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// Another instance has taken over: the whole service ends.
+    #[error(transparent)]
+    Fenced(Refusal),
+    /// What takes the effect has gone; whoever keeps it knows why.
+    #[error("interrupted")]
+    Interrupted,
     /// The tape could not be read.
     #[error(transparent)]
     Tape(tape::Error),
@@ -40,9 +46,9 @@ impl Error {
     #[must_use]
     pub fn into_refusal(self) -> Refusal {
         match self {
-            Error::Refused(refusal) => refusal,
+            Error::Refused(refusal) | Error::Fenced(refusal) => refusal,
             Error::Tape(error) => error.into_refusal(),
-            Error::Io { .. } => {
+            Error::Io { .. } | Error::Interrupted => {
                 Refusal::new(Kind::Disk, self.to_string(), "check disk and permissions; nothing is lost")
             }
         }

@@ -10,6 +10,7 @@
 //! are committed with the records that they speak of. It is given whole units in the tape's order, each once since the
 //! sink's position, but for what follows an uncertain commit: then a new feed is made and restored.
 
+use super::changes::Stop;
 use crate::model::{Lsn, Position};
 use crate::pgoutput::Message;
 use crate::sinks::Error;
@@ -74,4 +75,12 @@ pub trait Feed: Send {
     fn write_notes(&mut self, notes: &mut dyn Notes) -> Result<(), Error>;
     /// That transaction has been committed.
     fn committed(&mut self);
+    /// Records that went into quarantine since this was last asked.
+    fn quarantined(&mut self) -> u64 {
+        0
+    }
+    /// Parts of the feed that have stopped, while the others go on.
+    fn stopped(&self) -> Vec<Stop> {
+        Vec::new()
+    }
 }

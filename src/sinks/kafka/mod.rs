@@ -6,8 +6,15 @@
 //! Invariants: no I/O, no clock, no broker: times and positions come in as arguments. No value is changed silently: what
 //! cannot be written is [`Unfit`], and the caller puts the row aside. Knows nothing of the tape and of producers.
 
+pub mod changes;
+#[cfg(feature = "kafka")]
+pub mod client;
 pub mod feed;
 pub mod json;
+pub mod progress;
+#[cfg(feature = "kafka")]
+pub mod relay;
+pub mod settings;
 pub mod topic;
 mod unfit;
 

@@ -7,10 +7,43 @@ use std::collections::BTreeMap;
 
 use crate::model::TableName;
 
-/// The topic of a table's changes: `<prefix>.<schema>.<table>`.
-#[must_use]
-pub fn of_table(prefix: &str, table: &TableName) -> String {
-    allowed(&format!("{prefix}.{table}"))
+/// How the names of tables' topics are made: text with `{prefix}`, `{schema}` and `{table}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template(String);
+
+/// Debezium's.
+impl Default for Template {
+    fn default() -> Self {
+        Self("{prefix}.{schema}.{table}".into())
+    }
+}
+
+impl Template {
+    /// `None`: it holds braces around something else, or nothing at all.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let rest = ["{prefix}", "{schema}", "{table}"].iter().fold(text.to_owned(), |rest, name| rest.replace(name, ""));
+        (!text.is_empty() && !rest.contains(['{', '}'])).then(|| Self(text.into()))
+    }
+
+    /// The topic of a table.
+    #[must_use]
+    pub fn name(&self, prefix: &str, table: &TableName) -> String {
+        let mut name = String::new();
+        let mut rest = self.0.as_str();
+        while let Some(at) = rest.find('{') {
+            let end = at + rest[at..].find('}').map_or(rest.len() - at, |end| end + 1);
+            name += &rest[..at];
+            name += match &rest[at..end] {
+                "{prefix}" => prefix,
+                "{schema}" => &table.schema,
+                "{table}" => &table.name,
+                other => other,
+            };
+            rest = &rest[end..];
+        }
+        allowed(&(name + rest))
+    }
 }
 
 /// The topic of logical messages: `<prefix>.message`.
@@ -43,10 +76,13 @@ pub struct Collision {
 /// The topics that several of `tables` would share, sorted by name. Kafka's metrics take `.` and `_` for the same
 /// character, its topics do not: names that differ in that alone do not collide here.
 #[must_use]
-pub fn collisions<'a>(prefix: &str, tables: impl IntoIterator<Item = &'a TableName>) -> Vec<Collision> {
+pub fn collisions<'a>(
+    topic_of: impl Fn(&TableName) -> String,
+    tables: impl IntoIterator<Item = &'a TableName>,
+) -> Vec<Collision> {
     let mut by_topic: BTreeMap<String, Vec<TableName>> = BTreeMap::new();
     for table in tables {
-        by_topic.entry(of_table(prefix, table)).or_default().push(table.clone());
+        by_topic.entry(topic_of(table)).or_default().push(table.clone());
     }
     let sorted = |(topic, mut tables): (String, Vec<TableName>)| {
         tables.sort();
@@ -54,6 +90,12 @@ pub fn collisions<'a>(prefix: &str, tables: impl IntoIterator<Item = &'a TableNa
         (tables.len() > 1).then_some(Collision { topic, tables })
     };
     by_topic.into_iter().filter_map(sorted).collect()
+}
+
+/// The topic of records that could not be produced: `<prefix>.quarantine`.
+#[must_use]
+pub fn of_quarantine(prefix: &str) -> String {
+    allowed(&format!("{prefix}.quarantine"))
 }
 
 /// One `_` for each character (not byte) that Kafka does not allow.
@@ -68,7 +110,7 @@ mod tests {
     #[test]
     fn names_are_those_of_debezium() {
         let check = |prefix: &str, schema: &str, table: &str, want: &str| {
-            assert_eq!(of_table(prefix, &TableName::new(schema, table)), want);
+            assert_eq!(Template::default().name(prefix, &TableName::new(schema, table)), want);
         };
         check("shop", "public", "orders", "shop.public.orders");
         check("shop", "public", "Order Items", "shop.public.Order_Items");
@@ -80,10 +122,24 @@ mod tests {
     }
 
     #[test]
+    fn templates_take_three_names() {
+        let check = |template: &str, want: Option<&str>| {
+            let got = Template::parse(template).map(|template| template.name("p{x}", &TableName::new("{table}", "t")));
+            assert_eq!(got.as_deref(), want, "{template}");
+        };
+        check("{prefix}.{schema}.{table}", Some("p_x_._table_.t"));
+        check("cdc-{table}", Some("cdc-t"));
+        check("all", Some("all"));
+        check("", None);
+        check("{prefix}.{column}", None);
+        check("{prefix", None);
+    }
+
+    #[test]
     fn tables_that_share_a_topic_are_found() {
         let check = |tables: &[(&str, &str)], want: &[(&str, &[&str])]| {
             let tables: Vec<TableName> = tables.iter().map(|(schema, name)| TableName::new(schema, name)).collect();
-            let got = collisions("p", &tables);
+            let got = collisions(|table| Template::default().name("p", table), &tables);
             let got: Vec<(String, Vec<String>)> =
                 got.into_iter().map(|c| (c.topic, c.tables.iter().map(ToString::to_string).collect())).collect();
             let text = |(topic, tables): &(&str, &[&str])| {

@@ -48,6 +48,10 @@ impl Columns {
         Self { columns: relation.columns.iter().map(column).collect(), key: key_columns(relation, facts) }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.columns.is_empty()
+    }
+
     pub(super) fn has_key(&self) -> bool {
         !self.key.is_empty()
     }
@@ -174,8 +178,8 @@ fn key_columns(relation: &Relation, facts: Option<&TableFacts>) -> Vec<usize> {
     match relation.identity {
         Identity::Full | Identity::Nothing => primary,
         Identity::Default | Identity::Index => {
-            let same = primary.len() == identity.len() && primary.iter().all(|at| identity.contains(at));
-            if same || identity.is_empty() { primary } else { identity }
+            let told = !primary.is_empty() && primary.iter().all(|at| identity.contains(at));
+            if told || identity.is_empty() { primary } else { identity }
         }
     }
 }

@@ -15,7 +15,8 @@ use super::envelope::{InTransaction, Stamp, put_tail};
 use super::modes::Modes;
 use super::records::{Header, Records};
 use super::row::{Columns, Old};
-use super::source::{Connector, put_source, table_part};
+use super::source::{Connector, milliseconds, put_source, table_part};
+use super::text::put_number;
 use super::types::Types;
 use crate::model::Relation;
 use crate::pgoutput::{OldKind, TableFacts, Tuple};
@@ -31,6 +32,8 @@ pub struct Table {
     columns: Columns,
     /// The table's part of `source`.
     source: Vec<u8>,
+    /// Whether rows stand alone, without an envelope.
+    plain: bool,
 }
 
 /// A row of an envelope.
@@ -56,7 +59,21 @@ impl Table {
             connector: connector.clone(),
             columns: Columns::new(relation, facts, modes, types),
             source: table_part(&relation.table),
+            plain: false,
         }
+    }
+
+    /// The same without an envelope: the row (of a delete, the old one), and beside its columns `__op`, `__lsn`,
+    /// `__source_ts_ms` and `__deleted`, as Debezium's transformation `ExtractNewRecordState` can add them.
+    #[must_use]
+    pub fn plain(
+        connector: &Arc<Connector>,
+        relation: &Relation,
+        facts: Option<&TableFacts>,
+        modes: &Modes,
+        types: &Types,
+    ) -> Self {
+        Self { plain: true, ..Self::new(connector, relation, facts, modes, types) }
     }
 
     /// A new row: `c`.
@@ -116,6 +133,10 @@ impl Table {
     /// The table was emptied: `t`.
     pub fn truncate(&self, stamp: &Stamp<'_>, records: &mut Records) -> u64 {
         let value = records.sure_part(|out| {
+            if self.plain {
+                out.push(b'{');
+                return put_plain_tail(b't', true, stamp, out);
+            }
             out.extend_from_slice(b"{\"before\":null,\"after\":null,\"source\":");
             put_source(&self.connector, &self.source, &stamp.place, out);
             put_tail(b't', stamp, out);
@@ -174,6 +195,12 @@ impl Table {
         records: &mut Records,
     ) -> Result<Range<usize>, Unfit> {
         records.part(|out| {
+            if self.plain {
+                self.put_side(if op == b'd' { before } else { after }, out)?;
+                out.pop();
+                put_plain_tail(op, self.columns.is_empty(), stamp, out);
+                return Ok(());
+            }
             out.extend_from_slice(b"{\"before\":");
             self.put_side(before, out)?;
             out.extend_from_slice(b",\"after\":");
@@ -193,4 +220,15 @@ impl Table {
         }
         Ok(())
     }
+}
+
+/// What stands beside the columns of a row without an envelope.
+fn put_plain_tail(op: u8, is_first: bool, stamp: &Stamp<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(if is_first { b"\"__op\":\"" } else { b",\"__op\":\"" });
+    out.push(op);
+    out.extend_from_slice(b"\",\"__lsn\":");
+    put_number(stamp.place.lsn.0, out);
+    out.extend_from_slice(b",\"__source_ts_ms\":");
+    put_number(milliseconds(stamp.place.commit_time_us), out);
+    out.extend_from_slice(if op == b'd' { b",\"__deleted\":\"true\"}" } else { b",\"__deleted\":\"false\"}" });
 }

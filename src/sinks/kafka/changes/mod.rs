@@ -1,0 +1,375 @@
+//! The feed of changes: each change of a captured table as a record of its table's topic.
+//!
+//! ```text
+//!  message ──▶ route (topic, mask, format) ──▶ records ──▶ Out
+//!                │ cannot be written                         │ too large
+//!                └────────▶ topic of quarantine, or that topic stops ◀─┘
+//! ```
+//!
+//! Invariants: records are produced in the tape's order, so each key's are too; a topic that stops is named, its place is
+//! kept as a note, and the others go on. Knows neither the tape's files nor the producer.
+
+mod borders;
+pub mod emptied;
+mod mask;
+mod quarantine;
+mod replaced;
+mod route;
+mod settings;
+mod stopped;
+#[cfg(test)]
+mod tests;
+mod unit;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub use mask::Mask;
+pub use settings::{Format, Secret, Settings, Special, Truncate, Unfitting};
+pub use stopped::{Stop, Stopped};
+
+use super::feed::{Feed, Notes, Out, Produce, PutError};
+use super::json::{self, Connector, Records, Snapshot, Types};
+use super::topic;
+use crate::model::{Lsn, Position, Relation, TableName};
+use crate::pgoutput::{Logical, Message, RelationChange, Relations, TableFacts};
+use crate::sinks::Error;
+use crate::tape::{Head, Kind};
+use borders::Numbers;
+use route::{Change, Route, Scratch};
+use unit::Unit;
+
+/// Logical messages of pgtape itself begin with this; they are nobody else's business.
+const OWN_PREFIX: &str = "pgtape";
+/// pgtape's own tables are in this schema.
+const OWN_SCHEMA: &str = "pgtape";
+
+/// The feed of changes.
+pub struct Changes {
+    settings: Arc<Settings>,
+    connector: Arc<Connector>,
+    relations: Relations,
+    facts: HashMap<u32, TableFacts>,
+    types: Types,
+    /// `None`: not produced.
+    routes: HashMap<u32, Option<Route>>,
+    stopped: Stopped,
+    unit: Unit,
+    numbers: Numbers,
+    records: Records,
+    scratch: Scratch,
+    topics: Topics,
+    heartbeat_at: i64,
+    quarantined: u64,
+}
+
+/// Topics beside those of tables.
+struct Topics {
+    messages: String,
+    transactions: String,
+    heartbeats: String,
+}
+
+impl Changes {
+    /// A feed that knows no table yet. `after` is where the sink stands.
+    #[must_use]
+    pub fn new(settings: Arc<Settings>, after: Position, last_commit: Option<Lsn>) -> Self {
+        let connector = Connector::new(&settings.version, &settings.prefix, &settings.database);
+        let topics = Topics {
+            messages: topic::of_messages(&settings.prefix),
+            transactions: topic::of_transactions(&settings.prefix),
+            heartbeats: topic::of_heartbeats(&settings.prefix),
+        };
+        Self {
+            connector: Arc::new(connector),
+            relations: Relations::default(),
+            facts: HashMap::new(),
+            types: Types::default(),
+            routes: HashMap::new(),
+            stopped: Stopped::default(),
+            unit: Unit::after(after, last_commit),
+            numbers: Numbers::default(),
+            records: Records::default(),
+            scratch: Scratch::default(),
+            topics,
+            heartbeat_at: 0,
+            quarantined: 0,
+            settings,
+        }
+    }
+
+    /// Takes in what a message says of tables; `false`: it is not of that kind.
+    fn learn(&mut self, message: &Message<'_>) -> bool {
+        match message {
+            Message::Relation(announced) => {
+                if self.relations.learn(announced) != RelationChange::Same {
+                    self.routes.remove(&announced.id);
+                }
+            }
+            Message::Facts(facts) => {
+                self.routes.remove(&facts.relation.id);
+                self.facts.insert(facts.relation.id, facts.clone());
+            }
+            Message::Type { oid, schema, name } => {
+                self.types.learn(*oid, schema, name);
+                self.routes.clear();
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// The way out of a relation's changes; `None`: they are not produced.
+    fn route(&mut self, id: u32) -> Option<&Route> {
+        if !self.routes.contains_key(&id) {
+            let relation = self.relations.get(id).cloned();
+            let route = relation.and_then(|relation| self.make_route(&relation));
+            self.routes.insert(id, route);
+        }
+        self.routes[&id].as_ref()
+    }
+
+    fn make_route(&mut self, relation: &Arc<Relation>) -> Option<Route> {
+        let table = &relation.table;
+        if &*table.schema == OWN_SCHEMA || !self.settings.includes(table) {
+            return None;
+        }
+        let facts = self.facts.get(&relation.id);
+        match Route::new(&self.settings, &self.connector, relation, facts, &self.types) {
+            Ok(route) => (!self.stopped.holds(table)).then_some(route),
+            Err(why) => {
+                self.stopped.stop(table, self.unit.before, why);
+                None
+            }
+        }
+    }
+
+    /// Produces a change of a row.
+    fn row(
+        &mut self,
+        id: u32,
+        change: Change<'_>,
+        lsn: Lsn,
+        at: Position,
+        out: &mut dyn Out,
+    ) -> Result<(), Error> {
+        if self.route(id).is_none() {
+            return Ok(());
+        }
+        let Some(Some(route)) = self.routes.get(&id).map(|route| route.as_ref()) else { return Ok(()) };
+        let (table, topic) = (route.relation.table.clone(), Arc::clone(&route.topic));
+        self.first_event(lsn, out)?;
+        let stamp = self.unit.stamp(lsn, self.number(&table));
+        self.records.clear();
+        let Some(Some(route)) = self.routes.get(&id) else { return Ok(()) };
+        match route.put(change, &stamp, &mut self.scratch, &mut self.records) {
+            Ok(events) => self.numbers.count(Some(&table), events),
+            Err(unfit) => return self.unfit(&table, &topic, at, &unfit.to_string(), out),
+        }
+        self.give(&table, &topic, at, 0, out)
+    }
+
+    /// Gives the records at hand to `out`.
+    fn give(
+        &mut self,
+        table: &TableName,
+        topic: &str,
+        at: Position,
+        first_part: u64,
+        out: &mut dyn Out,
+    ) -> Result<(), Error> {
+        let records = std::mem::take(&mut self.records);
+        let given = self.give_all(&records, topic, at, first_part, out);
+        self.records = records;
+        match given {
+            Ok(()) => Ok(()),
+            Err(PutError::Ended(error)) => Err(error),
+            // All records of the change: a delete without its create would be half a change.
+            Err(PutError::Unfit(why)) => self.unfit(table, topic, at, &why, out),
+        }
+    }
+
+    fn give_all(
+        &self,
+        records: &Records,
+        topic: &str,
+        at: Position,
+        first_part: u64,
+        out: &mut dyn Out,
+    ) -> Result<(), PutError> {
+        for (part, record) in (first_part..).zip(records.iter()) {
+            if record.value.is_none() && !self.settings.tombstones {
+                continue;
+            }
+            let header = record.header.map(|(header, key)| [(header.name(), key)]);
+            let headers: &[(&str, &[u8])] = header.as_ref().map_or(&[], |header| header);
+            let produce = Produce { topic, key: record.key, value: record.value, headers, position: at, part };
+            out.put(&produce)?;
+        }
+        Ok(())
+    }
+
+    fn number(&self, table: &TableName) -> Option<json::InTransaction> {
+        if self.settings.transactions { self.numbers.next(Some(table)) } else { None }
+    }
+
+    /// The transaction at hand has a record: its begin comes first.
+    fn first_event(&mut self, lsn: Lsn, out: &mut dyn Out) -> Result<(), Error> {
+        if !self.settings.transactions || self.unit.kind != Kind::Stream {
+            return Ok(());
+        }
+        if !self.numbers.name(self.unit.xid, self.unit.own(lsn)) {
+            return Ok(());
+        }
+        let Some(id) = self.numbers.id() else { return Ok(()) };
+        self.records.clear();
+        json::put_begin(id, self.unit.commit_time_us, &mut self.records);
+        let topic = self.topics.transactions.clone();
+        self.aside(&topic, Position::at(self.unit.end_lsn, 0), out)
+    }
+
+    /// Gives records that belong to no table.
+    fn aside(&mut self, topic: &str, at: Position, out: &mut dyn Out) -> Result<(), Error> {
+        for (part, record) in (0..).zip(self.records.iter()) {
+            let produce = Produce { topic, key: record.key, value: record.value, headers: &[], position: at, part };
+            match out.put(&produce) {
+                Ok(()) => {}
+                Err(PutError::Ended(error)) => return Err(error),
+                Err(PutError::Unfit(why)) => {
+                    self.quarantined += 1;
+                    tracing::warn!(topic, position = %at, why, "a record cannot be produced");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn truncate(&mut self, ids: &[u32], lsn: Lsn, at: Position, out: &mut dyn Out) -> Result<(), Error> {
+        for (op, id) in (at.op..).zip(ids) {
+            let place = Position::at(at.lsn, op);
+            self.first_event(lsn, out)?;
+            self.empty(*id, lsn, place, place, out)?;
+        }
+        Ok(())
+    }
+
+    fn logical(&mut self, logical: &Logical<'_>, lsn: Lsn, at: Position, out: &mut dyn Out) -> Result<(), Error> {
+        if !self.settings.messages || logical.prefix.starts_with(OWN_PREFIX) {
+            return Ok(());
+        }
+        if logical.transactional {
+            self.first_event(lsn, out)?;
+        }
+        let number = if self.settings.transactions { self.numbers.next(None) } else { None };
+        let mut stamp = self.unit.stamp(logical.lsn, number.filter(|_| logical.transactional));
+        if !logical.transactional {
+            stamp.place.xid = None;
+        }
+        self.records.clear();
+        json::put_message(&self.connector, logical, &stamp, &mut self.records);
+        self.numbers.count(None, u64::from(logical.transactional));
+        let topic = self.topics.messages.clone();
+        self.aside(&topic, at, out)
+    }
+
+    /// The change's kind under the unit at hand: rows of a copy are read, not inserted.
+    fn inserted<'a>(&self, row: crate::pgoutput::Tuple<'a>) -> Change<'a> {
+        match self.unit.kind {
+            Kind::Copy | Kind::Refresh => Change::Read(row),
+            Kind::Stream | Kind::Message => Change::Insert(row),
+        }
+    }
+}
+
+impl Feed for Changes {
+    fn restore(&mut self, key: &str, value: &[u8]) -> Result<(), Error> {
+        self.stopped.restore(key, value)
+    }
+
+    fn preamble(&mut self, message: Message<'_>) -> Result<(), Error> {
+        self.learn(&message);
+        Ok(())
+    }
+
+    fn begin(&mut self, head: &Head, out: &mut dyn Out) -> Result<(), Error> {
+        self.unit.begin(head, (self.settings.clock)());
+        self.numbers.clear();
+        match head.kind {
+            Kind::Copy | Kind::Refresh => self.replace(head, out),
+            Kind::Stream | Kind::Message => Ok(()),
+        }
+    }
+
+    fn message(&mut self, lsn: Lsn, message: &Message<'_>, at: Position, out: &mut dyn Out) -> Result<(), Error> {
+        match message {
+            Message::Insert { relation_id, new } => self.row(*relation_id, self.inserted(*new), lsn, at, out),
+            Message::Update { relation_id, old, new } => {
+                self.row(*relation_id, Change::Update(*old, *new), lsn, at, out)
+            }
+            Message::Delete { relation_id, kind, old } => {
+                self.row(*relation_id, Change::Delete(*kind, *old), lsn, at, out)
+            }
+            Message::Truncate { relation_ids, .. } => self.truncate(relation_ids, lsn, at, out),
+            Message::Logical(logical) => self.logical(logical, lsn, at, out),
+            Message::Origin { lsn, name } => {
+                self.unit.origin = Some(((*name).to_owned(), *lsn));
+                Ok(())
+            }
+            Message::Relation(_) | Message::Type { .. } | Message::Facts(_) => {
+                self.learn(message);
+                Ok(())
+            }
+            Message::Begin(_) | Message::Commit(_) => Ok(()),
+        }
+    }
+
+    fn commit(&mut self, head: &Head, out: &mut dyn Out) -> Result<(), Error> {
+        if let Some(id) = self.numbers.id() {
+            let end = json::TransactionId { lsn: head.end_lsn, ..id };
+            self.records.clear();
+            json::put_end(end, head.commit_time_us, self.numbers.tables(), &mut self.records);
+            let topic = self.topics.transactions.clone();
+            self.aside(&topic, Position::whole(head.end_lsn), out)?;
+        }
+        self.unit.end(head);
+        Ok(())
+    }
+
+    fn due(&mut self, now_us: i64, out: &mut dyn Out) -> Result<Option<i64>, Error> {
+        let Some(every) = self.settings.heartbeat_every else { return Ok(None) };
+        let every = i64::try_from(every.as_micros()).unwrap_or(i64::MAX);
+        if now_us >= self.heartbeat_at {
+            self.heartbeat_at = now_us.saturating_add(every);
+            self.records.clear();
+            json::put_heartbeat(&self.settings.prefix, now_us, &mut self.records);
+            let topic = self.topics.heartbeats.clone();
+            self.aside(&topic, self.unit.before, out)?;
+        }
+        Ok(Some(self.heartbeat_at))
+    }
+
+    fn write_notes(&mut self, notes: &mut dyn Notes) -> Result<(), Error> {
+        self.stopped.write(notes)
+    }
+
+    fn committed(&mut self) {
+        self.stopped.committed();
+    }
+
+    fn quarantined(&mut self) -> u64 {
+        std::mem::take(&mut self.quarantined)
+    }
+
+    fn stopped(&self) -> Vec<Stop> {
+        self.stopped.all()
+    }
+}
+
+/// What stands for the rows of a copy.
+const fn snapshot_of(kind: Kind) -> Snapshot {
+    match kind {
+        Kind::Copy => Snapshot::Yes,
+        Kind::Refresh => Snapshot::Incremental,
+        Kind::Stream | Kind::Message => Snapshot::No,
+    }
+}

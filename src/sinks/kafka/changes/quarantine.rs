@@ -1,0 +1,53 @@
+//! A record that cannot be produced: put aside with its place and the reason, or the end of its topic.
+
+use super::settings::Unfitting;
+use super::{Changes, Error, Out, Produce, PutError};
+use crate::model::{Position, TableName};
+
+impl Changes {
+    /// The change of `table` at `at` cannot be produced to `topic`.
+    pub(super) fn unfit(
+        &mut self,
+        table: &TableName,
+        topic: &str,
+        at: Position,
+        why: &str,
+        out: &mut dyn Out,
+    ) -> Result<(), Error> {
+        self.quarantined += 1;
+        if self.settings.unfit == Unfitting::Stop {
+            let why = format!("the change at {at} cannot be produced: it {why}");
+            self.stop_topic(table, self.unit.before, why);
+            return Ok(());
+        }
+        tracing::warn!(%table, position = %at, why, "a change goes to the topic of quarantine");
+        let value = serde_json::json!({
+            "topic": topic, "table": table, "position": at, "reason": why,
+            "commit_time_us": self.unit.commit_time_us.to_string(),
+        });
+        let (key, value) = (table.to_string(), value.to_string());
+        let produce = Produce {
+            topic: &self.settings.quarantine_topic,
+            key: Some(key.as_bytes()),
+            value: Some(value.as_bytes()),
+            headers: &[],
+            position: at,
+            part: 0,
+        };
+        match out.put(&produce) {
+            Ok(()) => Ok(()),
+            Err(PutError::Ended(error)) => Err(error),
+            Err(PutError::Unfit(why)) => {
+                let why = format!("the topic of quarantine cannot take the change at {at}: it {why}");
+                self.stop_topic(table, self.unit.before, why);
+                Ok(())
+            }
+        }
+    }
+
+    /// Nothing more of `table` is produced; what is after `position` is still owed.
+    pub(super) fn stop_topic(&mut self, table: &TableName, position: Position, why: String) {
+        self.stopped.stop(table, position, why);
+        self.routes.retain(|_, route| route.as_ref().is_none_or(|route| route.relation.table != *table));
+    }
+}

@@ -1,0 +1,99 @@
+//! Tables that are emptied: by TRUNCATE, and by a copy that replaces their rows.
+
+use super::settings::Truncate;
+use super::{Change, Changes, Error, Out, json};
+use crate::model::{Lsn, Position};
+use crate::pgoutput::{Logical, OldKind};
+use crate::tape::{Head, Kind};
+
+/// Prefix of the message that tells of a new epoch.
+const EPOCH_MESSAGE: &str = "pgtape.epoch";
+
+impl Changes {
+    /// A copy begins: what was produced of its tables holds no more, and its rows follow.
+    pub(super) fn replace(&mut self, head: &Head, out: &mut dyn Out) -> Result<(), Error> {
+        let before = self.unit.before;
+        if head.kind == Kind::Copy && self.settings.messages && before > Position::ZERO {
+            let content = serde_json::json!({ "epoch": head.epoch, "tables": head.tables }).to_string();
+            let told = Logical {
+                transactional: false,
+                lsn: head.end_lsn,
+                prefix: EPOCH_MESSAGE,
+                content: content.as_bytes(),
+            };
+            self.records.clear();
+            let mut stamp = self.unit.stamp(head.end_lsn, None);
+            stamp.place.xid = None;
+            json::put_message(&self.connector, &told, &stamp, &mut self.records);
+            let topic = self.topics.messages.clone();
+            self.aside(&topic, before, out)?;
+        }
+        let known: Vec<u32> =
+            self.relations.iter().filter(|r| head.tables.contains(&r.table.to_string())).map(|r| r.id).collect();
+        for id in known {
+            self.empty(id, head.end_lsn, before, before, out)?;
+        }
+        Ok(())
+    }
+
+    /// The table with this OID lost all its rows by the change at `position`; its records stand at `at`.
+    pub(super) fn empty(
+        &mut self,
+        id: u32,
+        lsn: Lsn,
+        position: Position,
+        at: Position,
+        out: &mut dyn Out,
+    ) -> Result<(), Error> {
+        let Some(route) = self.route(id).cloned() else { return Ok(()) };
+        let table = route.relation.table.clone();
+        match self.settings.truncate {
+            Truncate::Skip => Ok(()),
+            Truncate::Event => {
+                self.records.clear();
+                let stamp = self.unit.stamp(lsn, self.number(&table));
+                let events = route.put_truncate(&stamp, &mut self.records);
+                self.numbers.count(Some(&table), events);
+                self.give(&table, &route.topic, at, 0, out)
+            }
+            Truncate::Stop => {
+                let why = format!(
+                    "the table was emptied at {position}, which who reads this topic cannot follow: empty what was made \
+                     of it, then run: pgtape kafka resume"
+                );
+                self.stop_topic(&table, self.unit.before, why);
+                Ok(())
+            }
+            Truncate::Deletes => self.delete_all(&route, lsn, position, at, out),
+        }
+    }
+
+    fn delete_all(
+        &mut self,
+        route: &super::Route,
+        lsn: Lsn,
+        position: Position,
+        at: Position,
+        out: &mut dyn Out,
+    ) -> Result<(), Error> {
+        let table = route.relation.table.clone();
+        let Some(rows_before) = self.settings.rows_before.clone() else {
+            let why = format!("the table was emptied at {position}, and its rows are not known here");
+            self.stop_topic(&table, self.unit.before, why);
+            return Ok(());
+        };
+        let mut part = 0;
+        rows_before.rows(&table, position, &mut |row| {
+            self.records.clear();
+            let stamp = self.unit.stamp(lsn, self.number(&table));
+            let deleted = Change::Delete(OldKind::Full, row);
+            match route.put(deleted, &stamp, &mut self.scratch, &mut self.records) {
+                Ok(events) => self.numbers.count(Some(&table), events),
+                Err(unfit) => return self.unfit(&table, &route.topic, at, &unfit.to_string(), out),
+            }
+            self.give(&table, &route.topic, at, part, out)?;
+            part += self.records.iter().len() as u64;
+            Ok(())
+        })
+    }
+}

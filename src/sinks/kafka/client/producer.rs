@@ -1,0 +1,198 @@
+//! The producer: one transaction at a time, or none at all where brokers have none.
+
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, Message, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::util::Timeout;
+
+use super::Failure;
+use super::properties::{self, Heard};
+use crate::sinks::kafka::feed::Produce;
+use crate::sinks::kafka::settings::{Bounds, Delivery, Link};
+
+/// The header that says which change a record was made of.
+pub const POSITION: &str = "pgtape.position";
+/// The header that numbers the records of one change.
+pub const PART: &str = "pgtape.part";
+
+/// How long the coordinator is waited for at the start.
+const INIT_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a full queue is waited for before it is tried again, and the flush is looked at.
+const QUANTUM: Duration = Duration::from_millis(1);
+
+impl ProducerContext for Heard {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let Err((error, message)) = result else { return };
+        // What is thrown away with the producer was never delivered, and nobody waits for it.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PurgeQueue) {
+            self.not_delivered(Failure::of(&format!("produce to {}", message.topic()), error, None));
+        }
+    }
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// It is on its way.
+    Queued,
+    /// The queue is full: wait, and send it again.
+    Full,
+}
+
+/// A producer of the sink, with the transactional id to itself.
+pub struct Producer {
+    inner: ThreadedProducer<Heard>,
+    heard: Heard,
+    transactional: bool,
+}
+
+impl Producer {
+    /// Connects, and fences whoever had the transactional id.
+    pub fn start(
+        link: &Link,
+        id: &str,
+        delivery: Delivery,
+        bounds: &Bounds,
+        bytes_max: usize,
+    ) -> Result<Self, Failure> {
+        let config: ClientConfig = properties::producer(link, id, delivery, bounds, bytes_max);
+        let heard = Heard::default();
+        let made: Result<ThreadedProducer<Heard>, KafkaError> = config.create_with_context(heard.clone());
+        let inner = made.map_err(|error| Failure::of("make a producer", &error, None))?;
+        let producer = Self { inner, heard, transactional: delivery == Delivery::ExactlyOnce };
+        if producer.transactional {
+            let done = producer.inner.init_transactions(INIT_TIMEOUT);
+            done.map_err(|error| producer.failure("take the transactional id", &error))?;
+        }
+        Ok(producer)
+    }
+
+    /// Opens a transaction.
+    pub fn begin(&self) -> Result<(), Failure> {
+        if !self.transactional {
+            return Ok(());
+        }
+        self.inner.begin_transaction().map_err(|error| self.failure("begin a transaction", &error))
+    }
+
+    /// Queues a record.
+    pub fn send(&self, record: &Produce<'_>) -> Result<Sent, Failure> {
+        let mut out = BaseRecord::<[u8], [u8]>::to(record.topic).headers(headers(record));
+        if let Some(key) = record.key {
+            out = out.key(key);
+        }
+        if let Some(value) = record.value {
+            out = out.payload(value);
+        }
+        self.queue(out)
+    }
+
+    /// Queues a record without a place: one of the progress topic.
+    pub fn send_plain(&self, topic: &str, key: &[u8], value: Option<&[u8]>) -> Result<Sent, Failure> {
+        let out = BaseRecord::<[u8], [u8]>::to(topic).partition(0).key(key);
+        self.queue(match value {
+            Some(value) => out.payload(value),
+            None => out,
+        })
+    }
+
+    fn queue(&self, record: BaseRecord<'_, [u8], [u8]>) -> Result<Sent, Failure> {
+        match self.inner.send(record) {
+            Ok(()) => Ok(Sent::Queued),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
+                if let Some(failure) = self.heard.undelivered() {
+                    return Err(failure);
+                }
+                std::thread::sleep(QUANTUM);
+                Ok(Sent::Full)
+            }
+            Err((error @ KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), _)) => {
+                Err(Failure::Unfit(error.to_string()))
+            }
+            Err((error, _)) => Err(self.failure("produce", &error)),
+        }
+    }
+
+    /// Waits until everything is delivered; `go_on` is asked now and then whether to wait.
+    pub fn flush(&self, go_on: impl Fn() -> bool) -> Result<(), Failure> {
+        loop {
+            let flushed = self.inner.flush(QUANTUM);
+            if let Some(failure) = self.heard.undelivered() {
+                return Err(failure);
+            }
+            match flushed {
+                Ok(()) => return Ok(()),
+                Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)) if go_on() => {}
+                Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)) => {
+                    return Err(Failure::Doubt("stopped while records were on their way".into()));
+                }
+                Err(error) => return Err(self.failure("deliver what is queued", &error)),
+            }
+        }
+    }
+
+    /// Commits the transaction: everything sent since `begin`, or nothing. What was queued must have been flushed.
+    pub fn commit(&self) -> Result<(), Failure> {
+        if !self.transactional {
+            return Ok(());
+        }
+        self.inner.commit_transaction(Timeout::Never).map_err(|error| self.failure("commit a transaction", &error))
+    }
+
+    fn failure(&self, doing: &str, error: &KafkaError) -> Failure {
+        Failure::of(doing, error, self.heard.trouble())
+    }
+}
+
+fn headers(record: &Produce<'_>) -> OwnedHeaders {
+    let position = record.position.to_text();
+    let part = PartText::new(record.part);
+    let mut headers = OwnedHeaders::new_with_capacity(2 + record.headers.len());
+    for &(key, value) in record.headers {
+        headers = headers.insert(Header { key, value: Some(value) });
+    }
+    headers
+        .insert(Header { key: POSITION, value: Some(&position[..]) })
+        .insert(Header { key: PART, value: Some(part.as_bytes()) })
+}
+
+/// A number in decimal, without allocation.
+struct PartText {
+    digits: [u8; 20],
+    from: usize,
+}
+
+impl PartText {
+    fn new(mut number: u64) -> Self {
+        let mut text = Self { digits: [b'0'; 20], from: 20 };
+        loop {
+            text.from -= 1;
+            text.digits[text.from] = b'0' + u8::try_from(number % 10).expect("one digit");
+            number /= 10;
+            if number == 0 {
+                return text;
+            }
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.digits[self.from..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_decimal() {
+        for (number, want) in [(0, "0"), (7, "7"), (10, "10"), (u64::MAX, "18446744073709551615")] {
+            assert_eq!(PartText::new(number).as_bytes(), want.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The properties that librdkafka is given.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
+
+use super::Failure;
+use crate::sinks::kafka::settings::{Bounds, Delivery, Link};
+
+/// Records in the producer's queue take at most this, KiB: when it is full the tape is not read on.
+const QUEUE_KIB_MAX: u32 = 128 << 10;
+/// Bytes of one batch, before compression.
+const BATCH_BYTES_MAX: usize = 1 << 20;
+
+/// What every client of the sink `id` is given.
+pub(super) fn common(link: &Link, id: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &link.brokers).set("client.id", format!("pgtape.{id}"));
+    for (name, value) in &link.properties {
+        config.set(name, value);
+    }
+    config.set_log_level(RDKafkaLogLevel::Warning);
+    config
+}
+
+/// What the producer is given, where the configuration does not say otherwise.
+pub(super) fn producer(link: &Link, id: &str, delivery: Delivery, bounds: &Bounds, bytes_max: usize) -> ClientConfig {
+    let timeout = bounds.timeout.as_millis();
+    let mut config = ClientConfig::new();
+    config
+        .set("linger.ms", "10")
+        .set("batch.size", BATCH_BYTES_MAX.min(bytes_max).to_string())
+        .set("batch.num.messages", "100000")
+        .set("queue.buffering.max.messages", "1000000")
+        .set("queue.buffering.max.kbytes", QUEUE_KIB_MAX.to_string())
+        .set("compression.type", "lz4")
+        .set("partitioner", "murmur2_random");
+    for (name, value) in common(link, id).config_map() {
+        config.set(name, value);
+    }
+    config
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("delivery.report.only.error", "true")
+        .set("message.max.bytes", (bytes_max + (64 << 10)).to_string())
+        // Below the transaction's: what cannot be delivered is known before the coordinator gives up.
+        .set("message.timeout.ms", (timeout * 3 / 4).to_string());
+    if delivery == Delivery::ExactlyOnce {
+        config.set("transactional.id", id).set("transaction.timeout.ms", timeout.to_string());
+    }
+    config.set_log_level(RDKafkaLogLevel::Warning);
+    config
+}
+
+/// What is heard from a client between calls.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Heard {
+    /// The last trouble with a connection.
+    trouble: Arc<Mutex<Option<String>>>,
+    /// The first record that could not be delivered.
+    undelivered: Arc<Mutex<Option<Failure>>>,
+}
+
+impl Heard {
+    /// The last trouble with a connection, once.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The first record that could not be delivered.
+    pub(super) fn undelivered(&self) -> Option<Failure> {
+        self.undelivered.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn not_delivered(&self, failure: Failure) {
+        self.undelivered.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+    }
+}
+
+impl rdkafka::consumer::ConsumerContext for Heard {}
+
+impl ClientContext for Heard {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Debug => tracing::trace!(facility, message, "librdkafka"),
+            _ => tracing::debug!(facility, message, "librdkafka"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "librdkafka");
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+    }
+}

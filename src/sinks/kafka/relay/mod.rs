@@ -1,0 +1,22 @@
+//! The loop of a Kafka sink, on a thread of its own.
+//!
+//! ```text
+//!  session: take the id ─▶ read progress ─▶ [copy] ─▶ unit, unit, .. ─▶ commit ─▶ unit, .. ─▶ commit ─▶ ..
+//!     ▲                                                                  │ doubt
+//!     └──────────────────────── a new producer, from the progress record ◀┘
+//! ```
+//!
+//! Invariants: progress is the last record of each Kafka transaction; a source transaction is not split unless it alone is
+//! larger than the bounds; who is fenced never tries again. The tape is pinned at what is committed.
+
+mod copy;
+mod handle;
+mod idle;
+mod sender;
+mod session;
+mod stand;
+mod thread;
+mod work;
+
+pub use handle::{Command, Handle, Report, Transacted};
+pub use thread::{Setup, start};

@@ -1,0 +1,193 @@
+//! The thread of a Kafka sink: one session after another, until the stop or what only a person can mend.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::handle::{COMMANDS_MAX, Handle, Report};
+use super::idle::Idle;
+use super::session;
+use crate::model::Lsn;
+use crate::refusal::{Kind, Refusal};
+use crate::sinks::Error;
+use crate::sinks::cursor::Identity;
+use crate::sinks::kafka::changes::Stop;
+use crate::sinks::kafka::client::{self, Failure};
+use crate::sinks::kafka::progress::{Keys, Progress};
+use crate::sinks::kafka::settings::{Delivery, Settings};
+use crate::sinks::standby::StandbyReader;
+use crate::sinks::status::State;
+use crate::tape::{self, Pins, Watermark};
+
+/// Wait before a new session, at first and at most.
+const RETRY_MIN: Duration = Duration::from_millis(100);
+const RETRY_MAX: Duration = Duration::from_secs(10);
+/// After a fence a successor has so long to say who it is.
+const SUCCESSOR_SPEAKS: Duration = Duration::from_secs(3);
+
+/// What a Kafka sink is started with.
+pub struct Setup {
+    /// The sink.
+    pub settings: Arc<Settings>,
+    /// The tape.
+    pub tape_dir: PathBuf,
+    /// Its durable end.
+    pub watermark: Watermark,
+    /// Whose positions these are.
+    pub identity: Identity,
+    /// Keeps the tape.
+    pub pins: Pins,
+    /// The rows for a copy; without it a copy is refused.
+    pub standby: Option<StandbyReader>,
+    /// Tells the time, microseconds since the Unix epoch.
+    pub clock: fn() -> i64,
+    /// Ends it.
+    pub cancel: CancellationToken,
+}
+
+/// How a session ended.
+pub(super) enum Ended {
+    /// The service ends.
+    Stopped,
+    /// A command was obeyed: begin again from the progress record.
+    Again,
+    /// Something failed.
+    Failed(Failure),
+}
+
+/// Who works as the sink, in this process.
+pub(super) struct Instance {
+    name: String,
+    sessions: u64,
+}
+
+impl Instance {
+    /// What the next session says of itself.
+    pub(super) fn next(&mut self) -> String {
+        self.sessions += 1;
+        serde_json::json!({ "instance": self.name, "session": self.sessions }).to_string()
+    }
+
+    fn wrote(&self, record: &[u8]) -> bool {
+        let value: Option<serde_json::Value> = serde_json::from_slice(record).ok();
+        value.is_some_and(|value| value["instance"] == *self.name)
+    }
+}
+
+/// What lives as long as the thread.
+pub(super) struct Thread {
+    pub(super) setup: Setup,
+    pub(super) keys: Keys,
+    pub(super) handle: Handle,
+    pub(super) idle: Idle,
+    pub(super) instance: Instance,
+}
+
+/// Starts a sink on a thread of its own. What it ends with comes through the receiver: an error is for the whole service.
+pub fn start(setup: Setup) -> Result<(Handle, oneshot::Receiver<Result<(), Error>>), Error> {
+    let (commands, waiting) = mpsc::channel(COMMANDS_MAX);
+    let report = Arc::new(Mutex::new(Report::default()));
+    let handle = Handle { name: setup.settings.name.as_str().into(), report, commands };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(Error::io("make a runtime for", "a Kafka sink"))?;
+    let (watermark, cancel) = (setup.watermark.clone(), setup.cancel.clone());
+    let mut thread = Thread {
+        keys: Keys::new(&setup.settings.id),
+        handle: handle.clone(),
+        idle: Idle { runtime, commands: waiting, watermark, cancel },
+        instance: Instance { name: uuid::Uuid::new_v4().to_string(), sessions: 0 },
+        setup,
+    };
+    thread.pin_as_noted()?;
+    let (done, ended) = oneshot::channel();
+    let work = move || {
+        let result = thread.work();
+        thread.handle.update(|report| report.state = State::Stopped);
+        let _ = done.send(result);
+    };
+    let started = std::thread::Builder::new().name(format!("kafka-{}", handle.name())).spawn(work);
+    started.map_err(Error::io("start the thread of", "a Kafka sink"))?;
+    Ok((handle, ended))
+}
+
+impl Thread {
+    fn work(&mut self) -> Result<(), Error> {
+        let mut wait = RETRY_MIN;
+        loop {
+            let position = self.handle.report().position;
+            let ended = match session::run(self) {
+                Err(Error::Refused(refusal)) => return self.wait_for_the_end(&refusal),
+                ended => ended?,
+            };
+            if self.handle.report().position != position {
+                wait = RETRY_MIN;
+            }
+            match ended {
+                Ended::Stopped => return Ok(()),
+                Ended::Again => continue,
+                Ended::Failed(Failure::Fenced(why)) => self.look_who_fenced(&why)?,
+                Ended::Failed(Failure::Doubt(why) | Failure::Unfit(why)) => {
+                    tracing::warn!(sink = self.handle.name(), why, "a new Kafka session, from the progress record");
+                    self.handle.update(|report| (report.state, report.error) = (State::Retrying, Some(why)));
+                }
+            }
+            if !self.idle.pause(wait) {
+                return Ok(());
+            }
+            wait = (wait * 2).min(RETRY_MAX);
+        }
+    }
+
+    /// What only a person can mend stops this sink alone: the others, and the tape, go on.
+    fn wait_for_the_end(&mut self, refusal: &Refusal) -> Result<(), Error> {
+        tracing::error!(sink = self.handle.name(), "{refusal}");
+        self.handle.update(|report| {
+            (report.state, report.error) = (State::Stopped, Some(refusal.to_string()));
+        });
+        self.idle.runtime.block_on(self.idle.cancel.cancelled());
+        Ok(())
+    }
+
+    /// Fenced: by another instance, which ends this one, or by a coordinator that gave up on a transaction of ours.
+    fn look_who_fenced(&mut self, why: &str) -> Result<(), Error> {
+        tracing::warn!(sink = self.handle.name(), why, "the transactional id is no longer ours");
+        self.handle.update(|report| (report.state, report.error) = (State::Retrying, Some(why.to_owned())));
+        if self.setup.settings.delivery == Delivery::AtLeastOnce || !self.idle.pause(SUCCESSOR_SPEAKS) {
+            return Ok(());
+        }
+        let settings = &self.setup.settings;
+        let Ok(found) = client::read(&settings.link, &settings.progress_topic, &self.keys, None) else { return Ok(()) };
+        if found.instance.as_deref().is_none_or(|record| self.instance.wrote(record)) {
+            return Ok(());
+        }
+        let what = format!("another pgtape has taken over the Kafka sink {} (id {})", settings.name, settings.id);
+        let hint = "only one may run: stop the other, or give this one a topic_prefix or a name of its own";
+        Err(Error::Fenced(Refusal::new(Kind::Locked, what, hint)))
+    }
+
+    /// Under this name the sink pins the tape, and keeps its position beside it.
+    fn pin(&self) -> String {
+        format!("kafka.{}", self.setup.settings.name)
+    }
+
+    fn cursor(&self) -> tape::CursorFile {
+        tape::CursorFile::new(self.setup.settings.state_dir.join(format!("{}.cursor", self.setup.settings.name)))
+    }
+
+    /// Until Kafka has been asked: what the last run left as its position, or everything.
+    fn pin_as_noted(&self) -> Result<(), Error> {
+        let noted = self.cursor().load()?;
+        self.setup.pins.set(&self.pin(), noted.map_or(Lsn::ZERO, |cursor| cursor.position.lsn));
+        Ok(())
+    }
+
+    /// The tape is kept after what is committed, and after what stopped topics are owed.
+    pub(super) fn keep_tape(&self, committed: &Progress, stopped: &[Stop]) {
+        let owed = stopped.iter().map(|stop| stop.position.lsn).min();
+        let lsn = owed.map_or(committed.position.lsn, |owed| owed.min(committed.position.lsn));
+        self.setup.pins.set(&self.pin(), lsn);
+    }
+}

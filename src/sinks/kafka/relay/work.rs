@@ -1,0 +1,157 @@
+//! One session's work: units in, Kafka transactions out.
+
+use std::time::{Duration, Instant};
+
+use super::handle::{Handle, Transacted};
+use super::sender::Sender;
+use crate::model::{Lsn, Position};
+use crate::pgoutput::{Message, decode};
+use crate::sinks::Error;
+use crate::sinks::kafka::feed::{Feed, Notes};
+use crate::sinks::kafka::progress::{Keys, Progress};
+use crate::sinks::kafka::settings::Settings;
+use crate::tape::{Head, Kind, Messages, Transaction};
+
+/// A position without records is committed after so much time, so that it does not fall behind what the tape keeps.
+const QUIET: Duration = Duration::from_secs(10);
+/// Notes of topics that have been produced to.
+pub(super) const TOPIC_NOTE: &str = "topic/";
+
+/// What a session works with, but for the reader of the tape.
+pub(super) struct Work<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) keys: &'a Keys,
+    pub(super) handle: &'a Handle,
+    pub(super) sender: Sender<'a>,
+    pub(super) feed: Box<dyn Feed>,
+    /// What is committed.
+    pub(super) committed: Progress,
+    /// What will be, with what is open.
+    pub(super) progress: Progress,
+    pub(super) committed_at: Instant,
+    pub(super) stop: &'a dyn Fn() -> bool,
+    pub(super) clock: fn() -> i64,
+}
+
+impl Work<'_> {
+    /// Takes in the messages that describe tables.
+    pub(super) fn preamble(&mut self, mut messages: Messages<'_>) -> Result<(), Error> {
+        while let Some((_, raw)) = messages.next_message()? {
+            self.feed.preamble(decode(raw)?)?;
+        }
+        Ok(())
+    }
+
+    /// Produces one unit.
+    pub(super) fn unit(&mut self, mut transaction: Transaction<'_>) -> Result<(), Error> {
+        let head = transaction.head().clone();
+        if self.sender.would_exceed(head.messages, head.bytes) {
+            self.commit()?;
+        }
+        self.feed.begin(&head, &mut self.sender)?;
+        let mut op = 0;
+        while let Some((lsn, raw)) = transaction.next_message()? {
+            let message = decode(raw)?;
+            let ops = message.ops();
+            self.message(&head, lsn, &message, op)?;
+            op += ops;
+            if ops > 0 && self.sender.is_full() {
+                self.progress.position = Position::at(head.end_lsn, op - 1);
+                self.commit()?;
+            }
+        }
+        self.feed.commit(&head, &mut self.sender)?;
+        self.sender.done = None;
+        self.passed(&head);
+        Ok(())
+    }
+
+    /// Gives one message to the feed.
+    pub(super) fn message(&mut self, head: &Head, lsn: Lsn, message: &Message<'_>, op: u64) -> Result<(), Error> {
+        let at = match head.kind {
+            Kind::Message => Position::whole(head.end_lsn),
+            Kind::Stream | Kind::Copy | Kind::Refresh => Position::at(head.end_lsn, op),
+        };
+        self.feed.message(lsn, message, at, &mut self.sender)
+    }
+
+    fn passed(&mut self, head: &Head) {
+        self.progress.position = Position::whole(head.end_lsn);
+        self.progress.epoch = head.epoch;
+        if head.kind == Kind::Stream {
+            self.progress.last_commit = Some(head.end_lsn);
+            self.progress.commit_time_us = head.commit_time_us;
+        }
+    }
+
+    /// Nothing happened up to `lsn`.
+    pub(super) fn nothing_until(&mut self, lsn: Lsn) {
+        self.progress.position = Position::whole(lsn);
+    }
+
+    /// Whether the open transaction should be committed before more comes.
+    pub(super) fn is_due(&self) -> bool {
+        self.sender.is_full() || self.sender.is_old()
+    }
+
+    /// When, at the tape's end, something should be committed; `None`: there is nothing.
+    pub(super) fn commit_at(&self) -> Option<Instant> {
+        match &self.sender.open {
+            Some(open) => Some(open.since + self.settings.bounds.linger),
+            None => (self.progress != self.committed).then(|| self.committed_at + QUIET),
+        }
+    }
+
+    /// Commits what is open, and the position with it; if nothing is open, the position alone.
+    pub(super) fn commit(&mut self) -> Result<(), Error> {
+        fail::fail_point!("kafka::before-progress");
+        self.feed.write_notes(&mut self.sender)?;
+        for topic in std::mem::take(&mut self.sender.new) {
+            self.sender.note(&format!("{TOPIC_NOTE}{topic}"), Some(b"{}"))?;
+        }
+        self.progress.quarantined += self.feed.quarantined();
+        self.progress.records += self.sender.open.map_or(0, |open| open.records);
+        self.sender.send_plain(self.keys.progress(), Some(&self.progress.encode()))?;
+        fail::fail_point!("kafka::before-flush");
+        let stop = self.stop;
+        let flushed = self.sender.producer.flush(|| !stop());
+        self.settle(flushed)?;
+        fail::fail_point!("kafka::before-commit");
+        let committed = self.sender.producer.commit();
+        self.settle(committed)?;
+        fail::fail_point!("kafka::after-commit");
+        self.feed.committed();
+        self.committed = self.progress.clone();
+        self.committed_at = Instant::now();
+        self.report();
+        Ok(())
+    }
+
+    fn settle(&mut self, result: Result<(), crate::sinks::kafka::client::Failure>) -> Result<(), Error> {
+        result.map_err(|failure| {
+            self.sender.failed = Some(failure);
+            Error::Interrupted
+        })
+    }
+
+    /// Says where it stands.
+    pub(super) fn report(&mut self) {
+        let open = self.sender.open.take();
+        let (stand, stopped) = (&self.committed, self.feed.stopped());
+        let at_us = (self.clock)();
+        self.handle.update(|report| {
+            report.position = stand.position;
+            report.epoch = stand.epoch;
+            report.commit_time_us = stand.commit_time_us;
+            report.moves = stand.moves;
+            report.records = stand.records;
+            report.quarantined = stand.quarantined;
+            report.stopped = stopped;
+            let Some(open) = open.filter(|open| open.records > 0) else { return };
+            let took_ms = u64::try_from(open.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+            report.last = Some(Transacted { at_us, records: open.records, bytes: open.bytes, took_ms });
+            report.bytes += open.bytes;
+            report.transactions += 1;
+        });
+    }
+}
