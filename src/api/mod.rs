@@ -27,4 +27,4 @@ pub use app::{Limits, Service, VerifyFuture, VerifyHandle};
 pub use error::{ApiError, Code};
 pub use router::router;
 pub use serve::{ADDRESS_FILE, Bound, bind};
-pub use status::{Alarm, SinkStatus, SlotStatus, SourceStatus, Status, TableStatus, TapeStatus};
+pub use status::{Alarm, KafkaStatus, SinkStatus, SlotStatus, SourceStatus, Status, TableStatus, TapeStatus};

@@ -31,6 +31,8 @@ pub struct Status {
     pub tape: TapeStatus,
     /// The sinks.
     pub sinks: Vec<SinkStatus>,
+    /// What the Kafka sinks say beside that.
+    pub kafka: Vec<KafkaStatus>,
     /// The captured tables.
     pub tables: Vec<TableStatus>,
     /// What an operator should look at now.
@@ -117,6 +119,29 @@ pub struct SinkStatus {
     pub quarantined_total: u64,
     /// What it last failed with.
     pub last_error: Option<String>,
+}
+
+/// What a Kafka sink says beside its [`SinkStatus`].
+#[derive(Debug, Clone, Serialize)]
+pub struct KafkaStatus {
+    /// Its name.
+    pub sink: String,
+    /// The position of its progress record.
+    pub committed: Position,
+    /// Records produced, ever.
+    pub records: u64,
+    /// Bytes of keys, values and headers, since the service started.
+    pub bytes: u64,
+    /// Kafka transactions, since the service started.
+    pub transactions: u64,
+    /// When the last one was committed, microseconds since the Unix epoch.
+    pub last_transaction_us: Option<i64>,
+    /// Records in it.
+    pub last_transaction_records: Option<u64>,
+    /// From its first record to the coordinator's answer.
+    pub last_transaction_ms: Option<u64>,
+    /// Topics that have stopped.
+    pub stopped_topics: u64,
 }
 
 /// A captured table.

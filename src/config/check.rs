@@ -27,7 +27,7 @@ const COPY_JOBS_MAX: u32 = 16;
 const REQUESTS_MAX: u32 = 10_000;
 
 /// A refusal that names the key.
-fn refuse(key: &str, what: impl std::fmt::Display, hint: &str) -> Refusal {
+pub(super) fn refuse(key: &str, what: impl std::fmt::Display, hint: &str) -> Refusal {
     Refusal::new(Kind::Usage, format!("{key}: {what}"), hint)
 }
 
@@ -79,6 +79,7 @@ pub(super) fn check(raw: Raw, environment: &Environment) -> Result<Config, Refus
         tape: tape(raw.tape, &data_dir)?,
         standby,
         rollups: rollups(raw.rollups)?,
+        kafka: super::kafka::check(raw.kafka, environment)?,
         http: http(&raw.http)?,
         log: log(&raw.log)?,
         data_dir,
@@ -92,13 +93,17 @@ fn sinks(names: &[String]) -> Result<Vec<SinkName>, Refusal> {
         let sink = match name.as_str() {
             "standby" => SinkName::Standby,
             "rollup" => SinkName::Rollup,
-            other => return Err(refuse("sinks", format!("'{other}' is not a sink"), "there are standby and rollup")),
+            "kafka" => SinkName::Kafka,
+            other => {
+                let hint = "there are standby, rollup and kafka";
+                return Err(refuse("sinks", format!("'{other}' is not a sink"), hint));
+            }
         };
         if !sinks.contains(&sink) {
             sinks.push(sink);
         }
     }
-    if sinks == [SinkName::Rollup] {
+    if sinks.contains(&SinkName::Rollup) && !sinks.contains(&SinkName::Standby) {
         return Err(refuse("sinks", "rollup works on the rows that standby keeps", "choose standby,rollup"));
     }
     Ok(sinks)
@@ -112,7 +117,7 @@ fn address(raw: &raw::Postgres, environment: &Environment) -> Result<Option<Addr
     let password = match (&environment.password, raw.password_file.as_str()) {
         (Some(password), _) => Some(password.clone()),
         (None, "") => None,
-        (None, path) => Some(password_of(Path::new(path))?),
+        (None, path) => Some(first_line_of("postgres.password_file", Path::new(path))?),
     };
     Ok(Some(match password {
         Some(password) => address.or_password(&password),
@@ -121,13 +126,12 @@ fn address(raw: &raw::Postgres, environment: &Environment) -> Result<Option<Addr
 }
 
 /// The first line of a file that only its owner may read.
-fn password_of(path: &Path) -> Result<String, Refusal> {
-    const KEY: &str = "postgres.password_file";
-    let unreadable = |e: std::io::Error| refuse(KEY, format!("{}: {e}", path.display()), "check path and permissions");
+pub(super) fn first_line_of(key: &str, path: &Path) -> Result<String, Refusal> {
+    let unreadable = |e: std::io::Error| refuse(key, format!("{}: {e}", path.display()), "check path and permissions");
     let mode = std::fs::metadata(path).map_err(unreadable)?.permissions().mode();
     if mode & 0o077 != 0 {
         let what = format!("others may read {} (mode {:o})", path.display(), mode & 0o777);
-        return Err(refuse(KEY, what, &format!("run chmod 600 {}", path.display())));
+        return Err(refuse(key, what, &format!("run chmod 600 {}", path.display())));
     }
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
@@ -157,7 +161,7 @@ fn source(raw: raw::Source) -> Result<Source, Refusal> {
     })
 }
 
-fn bad_pattern(key: &str, entry: &str) -> Refusal {
+pub(super) fn bad_pattern(key: &str, entry: &str) -> Refusal {
     refuse(key, format!("'{entry}' is not a table"), "write schema.table or schema.*, without quotes")
 }
 

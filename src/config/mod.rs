@@ -4,6 +4,7 @@
 //! asked of the server, later.
 
 mod check;
+pub mod kafka;
 mod overrides;
 mod raw;
 mod units;
@@ -44,6 +45,8 @@ pub struct Config {
     pub standby: Standby,
     /// The aggregates in Postgres.
     pub rollups: Rollups,
+    /// The Kafka sinks.
+    pub kafka: Vec<kafka::Kafka>,
     /// The HTTP service.
     pub http: Http,
     /// What is said on stderr.
@@ -59,6 +62,8 @@ pub enum SinkName {
     Standby,
     /// Aggregates in Postgres.
     Rollup,
+    /// Topics in Kafka, as `[[kafka]]` says.
+    Kafka,
 }
 
 impl SinkName {
@@ -68,6 +73,7 @@ impl SinkName {
         match self {
             SinkName::Standby => "standby",
             SinkName::Rollup => "rollup",
+            SinkName::Kafka => "kafka",
         }
     }
 }

@@ -66,6 +66,8 @@ pub struct Environment {
     pub database_url: Option<String>,
     /// `PGTAPE_PASSWORD`: the password, when the address has none.
     pub password: Option<String>,
+    /// `PGTAPE_KAFKA_PASSWORD`: the password of SASL, for sinks without `password_file`.
+    pub kafka_password: Option<String>,
     /// `PGTAPE_FAILPOINTS`: faults to inject, in a build that has them.
     pub failpoints: Option<String>,
 }
@@ -76,7 +78,8 @@ impl Environment {
     pub fn of_process() -> Self {
         let read = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let (database_url, password) = (read("DATABASE_URL"), read("PGTAPE_PASSWORD"));
-        Self { database_url, password, failpoints: read("PGTAPE_FAILPOINTS") }
+        let kafka_password = read("PGTAPE_KAFKA_PASSWORD");
+        Self { database_url, password, kafka_password, failpoints: read("PGTAPE_FAILPOINTS") }
     }
 }
 

@@ -20,6 +20,7 @@ pub struct Raw {
     pub tape: Tape,
     pub standby: Standby,
     pub rollups: Rollups,
+    pub kafka: Vec<super::kafka::raw::Kafka>,
     pub http: Http,
     pub log: Log,
 }
@@ -126,13 +127,14 @@ impl Default for Raw {
     fn default() -> Self {
         Self {
             data_dir: "./pgtape-data".into(),
-            sinks: vec!["standby".into(), "rollup".into()],
+            sinks: vec!["standby".into(), "rollup".into(), "kafka".into()],
             drain: seconds(5),
             postgres: Postgres::default(),
             source: Source::default(),
             tape: Tape::default(),
             standby: Standby::default(),
             rollups: Rollups::default(),
+            kafka: Vec::new(),
             http: Http::default(),
             log: Log::default(),
         }

@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::largest::largest;
-use crate::api::{Alarm, SinkStatus, SlotStatus, SourceStatus, Status, TableStatus, TapeStatus};
+use crate::api::{Alarm, KafkaStatus, SinkStatus, SlotStatus, SourceStatus, Status, TableStatus, TapeStatus};
 use crate::model::{Identity, Lsn, Position};
+use crate::sinks::kafka::report::Report;
 use crate::sinks::standby::View;
 use crate::{sinks, source, tape};
 
@@ -49,6 +50,8 @@ pub struct Parts {
     pub tape_full: bool,
     /// The sinks that are switched on.
     pub sinks: Vec<sinks::SinkStatus>,
+    /// The Kafka sinks.
+    pub kafka: Vec<Report>,
     /// The standby's newest view; `None` without the standby.
     pub view: Option<Arc<View>>,
 }
@@ -80,7 +83,9 @@ impl Assembler {
     pub fn status(&self, parts: &Parts, now_us: i64) -> Status {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let reason = memory.not_ready(parts);
-        let sinks: Vec<SinkStatus> = parts.sinks.iter().map(|sink| memory.sink(sink, parts.end.lsn, now_us)).collect();
+        let topics = parts.kafka.iter().map(Report::as_sink);
+        let all = parts.sinks.iter().cloned().chain(topics);
+        let sinks: Vec<SinkStatus> = all.map(|sink| memory.sink(&sink, parts.end.lsn, now_us)).collect();
         let uptime_us = now_us.saturating_sub(self.fixed.started_us).max(0);
         Status {
             version: self.fixed.version.clone(),
@@ -96,6 +101,7 @@ impl Assembler {
             tape: tape_status(parts),
             alarms: alarms(parts, &self.fixed),
             sinks,
+            kafka: parts.kafka.iter().map(kafka_status).collect(),
             tables: tables(parts),
         }
     }
@@ -182,6 +188,20 @@ fn slot_status(name: &str, slot: Option<&source::SlotStatus>) -> SlotStatus {
     }
 }
 
+fn kafka_status(report: &Report) -> KafkaStatus {
+    KafkaStatus {
+        sink: report.sink.clone(),
+        committed: report.committed,
+        records: report.records,
+        bytes: report.bytes,
+        transactions: report.transactions,
+        last_transaction_us: report.last.map(|last| last.at_us),
+        last_transaction_records: report.last.map(|last| last.records),
+        last_transaction_ms: report.last.map(|last| last.took_ms),
+        stopped_topics: report.stopped.len() as u64,
+    }
+}
+
 fn tape_status(parts: &Parts) -> TapeStatus {
     let durable = Position::whole(parts.end.lsn);
     TapeStatus {
@@ -252,7 +272,10 @@ fn alarms(parts: &Parts, bounds: &Fixed) -> Vec<Alarm> {
     if let Some(view) = parts.view.as_ref().filter(|view| view.bytes() > bounds.memory_max_bytes) {
         raise("standby_memory", too_large(view, bounds.memory_max_bytes));
     }
-    for sink in &parts.sinks {
+    for stop in parts.kafka.iter().flat_map(|report| &report.stopped) {
+        raise("topic_stopped", format!("{} is produced to {} only: {}", stop.table, stop.position, stop.reason));
+    }
+    for sink in parts.sinks.iter().cloned().chain(parts.kafka.iter().map(Report::as_sink)) {
         if matches!(sink.state, sinks::State::Retrying | sinks::State::Stopped) {
             let why = sink.error.as_deref().unwrap_or("no reason was given");
             raise("sink_failing", format!("{} is {}: {why}", sink.sink, sink.state.as_str()));
@@ -287,7 +310,7 @@ mod tests {
     fn parts(state: source::State, server_end: u64, end: u64, reconnects: u64) -> Parts {
         let end = tape::End { lsn: Lsn(end), epoch: 1, segment: 1, offset: 0, writer: 1 };
         let source = source::SourceStatus { state, server_end: Lsn(server_end), reconnects, ..Default::default() };
-        Parts { source, usage: None, end, tape_full: false, sinks: Vec::new(), view: None }
+        Parts { source, usage: None, end, tape_full: false, sinks: Vec::new(), kafka: Vec::new(), view: None }
     }
 
     fn assembler() -> Assembler {

@@ -11,6 +11,11 @@
 mod assemble;
 mod data_dir;
 mod ingest;
+#[cfg(feature = "kafka")]
+mod kafka;
+#[cfg(not(feature = "kafka"))]
+#[path = "without_kafka.rs"]
+mod kafka;
 mod largest;
 mod nudge;
 mod retention;
@@ -137,6 +142,8 @@ struct Service {
     /// Ends the delivery: it commits what it has, and writes a checkpoint.
     stop_sinks: CancellationToken,
     delivery: Part,
+    /// The Kafka sinks; they end with the delivery.
+    kafka: Part,
     /// Ends the helpers: retention, nudges.
     stop_rest: CancellationToken,
 }
@@ -152,6 +159,8 @@ impl Service {
         let (stop_sinks, pins) = (CancellationToken::new(), Pins::new());
         let (sinks, delivery) = deliver(&config, &opened, &pins, &stop_sinks)?;
         let verifier = sinks.as_ref().map(|sinks| settings::verifier(&config, sinks)).transpose()?;
+        let standby = sinks.as_ref().map(|sinks| &sinks.standby).filter(|_| aim == Aim::Service);
+        let (topics, kafka) = kafka::start(&config, version, aim, &opened, standby, &pins, &stop_sinks)?;
         let findings = Findings::default();
         let scene = Arc::new(Scene {
             metrics,
@@ -159,6 +168,7 @@ impl Service {
             tape: opened.tape.clone(),
             disk: opened.disk.clone(),
             sinks,
+            kafka: topics,
             retention: findings.clone(),
             assembler: Assembler::new(status::fixed(&config, version)),
             config: Arc::clone(&config),
@@ -167,7 +177,7 @@ impl Service {
         let (tape, watermark) = (config.tape.clone(), opened.tape.watermark.clone());
         tokio::spawn(Retention { tape, watermark, pins, findings }.keep(stop_rest.clone()));
         let ingest = Part::spawn(opened.run(stop_ingest.clone()));
-        Ok(Self { config, scene, verifier, stop_ingest, ingest, stop_sinks, delivery, stop_rest })
+        Ok(Self { config, scene, verifier, stop_ingest, ingest, stop_sinks, delivery, kafka, stop_rest })
     }
 
     /// Until a signal, or until a part ends by itself; `drain` says why.
@@ -176,6 +186,7 @@ impl Service {
             () = stop.cancelled() => {}
             () = self.ingest.over.cancelled() => {}
             () = self.delivery.over.cancelled() => {}
+            () = self.kafka.over.cancelled() => {}
         }
     }
 
@@ -194,7 +205,8 @@ impl Service {
             self.stop_ingest.cancel();
             let ingested = self.ingest.join().await;
             self.stop_sinks.cancel();
-            ingested.and(self.delivery.join().await)
+            let (delivered, produced) = (self.delivery.join().await, self.kafka.join().await);
+            ingested.and(delivered).and(produced)
         };
         let result = tokio::time::timeout(limit, work).await;
         self.stop_rest.cancel();

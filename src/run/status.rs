@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::assemble::{Assembler, Fixed, Parts};
 use super::ingest::{DiskState, TapeFacts};
+use super::kafka::Handle as Topics;
 use super::retention::Findings;
 use crate::api::Status;
 use crate::config::Config;
@@ -23,6 +24,7 @@ pub(super) struct Scene {
     pub tape: TapeFacts,
     pub disk: DiskState,
     pub sinks: Option<Handles>,
+    pub kafka: Vec<Topics>,
     pub retention: Findings,
     pub assembler: Assembler,
 }
@@ -36,6 +38,7 @@ impl Scene {
             end: self.tape.watermark.get(),
             tape_full: self.disk.is_full(),
             sinks: self.sinks.as_ref().map(Handles::status).unwrap_or_default(),
+            kafka: self.kafka.iter().map(Topics::report).collect(),
             view: self.sinks.as_ref().map(|sinks| sinks.standby.view()),
         };
         self.assembler.status(&parts, now_us())

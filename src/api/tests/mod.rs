@@ -208,6 +208,7 @@ impl Server {
 fn status() -> Status {
     let position = Position::whole(Lsn(0x10));
     Status {
+        kafka: Vec::new(),
         version: "0".into(),
         ready: true,
         reason: None,

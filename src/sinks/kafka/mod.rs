@@ -14,6 +14,7 @@ pub mod json;
 pub mod progress;
 #[cfg(feature = "kafka")]
 pub mod relay;
+pub mod report;
 pub mod settings;
 pub mod topic;
 mod unfit;

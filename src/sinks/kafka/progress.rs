@@ -178,7 +178,10 @@ mod tests {
             quarantined: 4,
         };
         assert_eq!(Progress::decode(&progress.encode()), Ok(progress.clone()));
-        assert_eq!(Progress::decode(&Progress { last_commit: None, ..progress.clone() }.encode()).unwrap().last_commit, None);
+        assert_eq!(
+            Progress::decode(&Progress { last_commit: None, ..progress.clone() }.encode()).unwrap().last_commit,
+            None
+        );
         let text = String::from_utf8(progress.encode()).unwrap();
         let check = |from: &str, to: &str, want: &str| {
             let error = Progress::decode(text.replace(from, to).as_bytes()).unwrap_err();

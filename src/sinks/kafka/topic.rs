@@ -22,7 +22,8 @@ impl Template {
     /// `None`: it holds braces around something else, or nothing at all.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let rest = ["{prefix}", "{schema}", "{table}"].iter().fold(text.to_owned(), |rest, name| rest.replace(name, ""));
+        let rest =
+            ["{prefix}", "{schema}", "{table}"].iter().fold(text.to_owned(), |rest, name| rest.replace(name, ""));
         (!text.is_empty() && !rest.contains(['{', '}'])).then(|| Self(text.into()))
     }
 

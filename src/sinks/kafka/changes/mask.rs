@@ -44,9 +44,7 @@ impl Masked {
     pub(super) fn relation(&self, relation: &Relation) -> Relation {
         let column = |(column, mask): (&crate::model::Column, &Option<Mask>)| match mask {
             Some(Mask::Drop) => None,
-            Some(Mask::Hash) => {
-                Some(crate::model::Column { type_oid: TEXT, type_modifier: -1, ..column.clone() })
-            }
+            Some(Mask::Hash) => Some(crate::model::Column { type_oid: TEXT, type_modifier: -1, ..column.clone() }),
             None => Some(column.clone()),
         };
         let columns = relation.columns.iter().zip(&self.plan).filter_map(column).collect();

@@ -145,14 +145,7 @@ impl Changes {
     }
 
     /// Produces a change of a row.
-    fn row(
-        &mut self,
-        id: u32,
-        change: Change<'_>,
-        lsn: Lsn,
-        at: Position,
-        out: &mut dyn Out,
-    ) -> Result<(), Error> {
+    fn row(&mut self, id: u32, change: Change<'_>, lsn: Lsn, at: Position, out: &mut dyn Out) -> Result<(), Error> {
         if self.route(id).is_none() {
             return Ok(());
         }

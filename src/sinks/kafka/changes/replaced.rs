@@ -15,12 +15,8 @@ impl Changes {
         let before = self.unit.before;
         if head.kind == Kind::Copy && self.settings.messages && before > Position::ZERO {
             let content = serde_json::json!({ "epoch": head.epoch, "tables": head.tables }).to_string();
-            let told = Logical {
-                transactional: false,
-                lsn: head.end_lsn,
-                prefix: EPOCH_MESSAGE,
-                content: content.as_bytes(),
-            };
+            let told =
+                Logical { transactional: false, lsn: head.end_lsn, prefix: EPOCH_MESSAGE, content: content.as_bytes() };
             self.records.clear();
             let mut stamp = self.unit.stamp(head.end_lsn, None);
             stamp.place.xid = None;

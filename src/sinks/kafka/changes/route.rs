@@ -102,7 +102,11 @@ impl Route {
 }
 
 /// The facts with another key, where the configuration names one; all of whose columns every change must tell.
-fn facts_of(shown: &Relation, facts: Option<&TableFacts>, key: Option<&[String]>) -> Result<Option<TableFacts>, String> {
+fn facts_of(
+    shown: &Relation,
+    facts: Option<&TableFacts>,
+    key: Option<&[String]>,
+) -> Result<Option<TableFacts>, String> {
     let known = facts.map(|facts| TableFacts { relation: shown.clone(), ..facts.clone() });
     let primary = known.as_ref().map(|facts| facts.primary_key.as_slice()).unwrap_or_default();
     let named = key.unwrap_or(primary);

@@ -24,7 +24,8 @@ const POLL: Duration = Duration::from_millis(50);
 /// Fixes the rows to begin with; `None`: the service ended first.
 pub(super) fn begin(thread: &mut Thread) -> Result<Option<Progress>, Error> {
     let Some(standby) = thread.setup.standby.clone() else {
-        let what = format!("the Kafka sink {} begins with a copy, whose rows only the standby has", thread.handle.name());
+        let what =
+            format!("the Kafka sink {} begins with a copy, whose rows only the standby has", thread.handle.name());
         let hint = "add standby to sinks, or set initial = \"earliest\" or \"now\"";
         return Err(Refusal::new(Kind::Usage, what, hint).into());
     };
@@ -80,7 +81,7 @@ pub(super) fn rows_first(thread: &mut Thread, work: &mut Work<'_>) -> Result<boo
     work.progress.copying = false;
     work.progress.position = view.position;
     work.commit()?;
-    thread.keep_tape(&work.committed, &work.feed.stopped());
+    thread.keep_tape(&work.committed, &work.feed.stopped())?;
     std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
     Ok(true)
 }

@@ -2,77 +2,15 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::model::Position;
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::kafka::changes::Stop;
-use crate::sinks::status::State;
+use crate::sinks::kafka::report::Report;
 
 /// Commands that may wait.
 pub(super) const COMMANDS_MAX: usize = 8;
-
-/// A Kafka transaction that was committed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Transacted {
-    /// When, microseconds since the Unix epoch.
-    pub at_us: i64,
-    /// Records in it, progress and notes not counted.
-    pub records: u64,
-    /// Bytes of their keys, values and headers.
-    pub bytes: u64,
-    /// From the first record to the answer of the coordinator, milliseconds.
-    pub took_ms: u64,
-}
-
-/// How a Kafka sink is doing.
-#[derive(Debug, Clone)]
-pub struct Report {
-    /// What it is doing.
-    pub state: State,
-    /// Everything up to here is committed in Kafka.
-    pub position: Position,
-    /// The epoch of that position.
-    pub epoch: u32,
-    /// Commit time of the last source transaction in it.
-    pub commit_time_us: i64,
-    /// How often an operator moved it.
-    pub moves: u64,
-    /// Records produced, ever.
-    pub records: u64,
-    /// Bytes of keys, values and headers, since the start of the service.
-    pub bytes: u64,
-    /// Kafka transactions, since the start of the service.
-    pub transactions: u64,
-    /// Records that went into quarantine, ever.
-    pub quarantined: u64,
-    /// The last transaction.
-    pub last: Option<Transacted>,
-    /// Topics that have stopped.
-    pub stopped: Vec<Stop>,
-    /// What is wrong, if something is.
-    pub error: Option<String>,
-}
-
-impl Default for Report {
-    fn default() -> Self {
-        Self {
-            state: State::Starting,
-            position: Position::ZERO,
-            epoch: 0,
-            commit_time_us: 0,
-            moves: 0,
-            records: 0,
-            bytes: 0,
-            transactions: 0,
-            quarantined: 0,
-            last: None,
-            stopped: Vec::new(),
-            error: None,
-        }
-    }
-}
 
 type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
 

@@ -18,5 +18,5 @@ mod stand;
 mod thread;
 mod work;
 
-pub use handle::{Command, Handle, Report, Transacted};
-pub use thread::{Setup, start};
+pub use handle::{Command, Handle};
+pub use thread::{Setup, pin_as_noted, start};

@@ -58,9 +58,8 @@ impl<'a> Sender<'a> {
     /// Whether a source transaction of this size should begin in a Kafka transaction of its own.
     pub(super) fn would_exceed(&self, messages: u64, bytes: u64) -> bool {
         let bounds = &self.settings.bounds;
-        self.open.is_some_and(|open| {
-            open.records + messages > bounds.records_max || open.bytes + bytes > bounds.bytes_max
-        })
+        self.open
+            .is_some_and(|open| open.records + messages > bounds.records_max || open.bytes + bytes > bounds.bytes_max)
     }
 
     /// Whether the transaction is as large as it may be.

@@ -7,7 +7,7 @@ use super::handle::Command;
 use super::idle::Woken;
 use super::sender::Sender;
 use super::stand;
-use super::thread::{Ended, Instance, Thread};
+use super::thread::{Ended, Thread};
 use super::work::{TOPIC_NOTE, Work};
 use crate::model::Position;
 use crate::refusal::{Kind, Refusal};
@@ -123,9 +123,9 @@ fn make_progress_topic(topics: &Topics, settings: &Settings) -> Result<(), Openi
     let wrong = if facts.partitions != 1 {
         Some(format!("has {} partitions; it must have one", facts.partitions))
     } else {
-        policy.filter(|policy| policy != "compact").map(|policy| {
-            format!("has cleanup.policy={policy}: progress would be deleted; it must be compact")
-        })
+        policy
+            .filter(|policy| policy != "compact")
+            .map(|policy| format!("has cleanup.policy={policy}: progress would be deleted; it must be compact"))
     };
     match wrong {
         None => Ok(()),
@@ -148,8 +148,12 @@ fn missing(topics: &Topics, found: &Found, settings: &Settings) -> Result<Option
             Some(_) => None,
         };
         if let Some(gone) = gone {
-            let what = format!("the topic {topic} {gone}, with the records that the Kafka sink {} put there", settings.name);
-            let hint = format!("if that was meant, produce them again: pgtape kafka forget {} --topic {topic}; {reset}", settings.name);
+            let what =
+                format!("the topic {topic} {gone}, with the records that the Kafka sink {} put there", settings.name);
+            let hint = format!(
+                "if that was meant, produce them again: pgtape kafka forget {} --topic {topic}; {reset}",
+                settings.name
+            );
             return Ok(Some(Refusal::new(Kind::Tape, what, hint)));
         }
     }
@@ -208,7 +212,11 @@ fn follow(thread: &mut Thread, work: &mut Work<'_>) -> Result<Ended, Error> {
                     commit(thread, work)?;
                     continue;
                 }
-                thread.handle.update(|report| report.state = State::Following);
+                let quiet = work.sender.open.is_none().then_some(work.progress.position);
+                thread.handle.update(|report| {
+                    report.state = State::Following;
+                    report.position = quiet.unwrap_or(report.position);
+                });
                 let at = commit_at.map_or(due_at, |at| at.min(due_at));
                 match thread.idle.wait(end, Some(at)) {
                     Woken::Look => {}
@@ -242,8 +250,7 @@ fn until(next_us: Option<i64>, now_us: i64) -> Duration {
 
 fn commit(thread: &mut Thread, work: &mut Work<'_>) -> Result<(), Error> {
     work.commit()?;
-    thread.keep_tape(&work.committed, &work.feed.stopped());
-    Ok(())
+    thread.keep_tape(&work.committed, &work.feed.stopped())
 }
 
 /// The service ends: what is open is committed, unless that fails, in which case it is produced again.

@@ -2,29 +2,32 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::handle::{COMMANDS_MAX, Handle, Report};
+use super::handle::{COMMANDS_MAX, Handle};
 use super::idle::Idle;
 use super::session;
-use crate::model::Lsn;
+use crate::model::{Lsn, Position};
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::Error;
 use crate::sinks::cursor::Identity;
 use crate::sinks::kafka::changes::Stop;
 use crate::sinks::kafka::client::{self, Failure};
 use crate::sinks::kafka::progress::{Keys, Progress};
+use crate::sinks::kafka::report::Report;
 use crate::sinks::kafka::settings::{Delivery, Settings};
 use crate::sinks::standby::StandbyReader;
 use crate::sinks::status::State;
-use crate::tape::{self, Pins, Watermark};
+use crate::tape::{self, Pins, TapeId, Watermark};
 
 /// Wait before a new session, at first and at most.
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(10);
+/// The position is noted beside the tape this often, at most.
+const NOTE_EVERY: Duration = Duration::from_secs(5);
 /// After a fence a successor has so long to say who it is.
 const SUCCESSOR_SPEAKS: Duration = Duration::from_secs(3);
 
@@ -34,6 +37,8 @@ pub struct Setup {
     pub settings: Arc<Settings>,
     /// The tape.
     pub tape_dir: PathBuf,
+    /// Which tape it is.
+    pub tape_id: TapeId,
     /// Its durable end.
     pub watermark: Watermark,
     /// Whose positions these are.
@@ -84,12 +89,14 @@ pub(super) struct Thread {
     pub(super) handle: Handle,
     pub(super) idle: Idle,
     pub(super) instance: Instance,
+    /// When the position was last kept beside the tape.
+    noted_at: Instant,
 }
 
 /// Starts a sink on a thread of its own. What it ends with comes through the receiver: an error is for the whole service.
 pub fn start(setup: Setup) -> Result<(Handle, oneshot::Receiver<Result<(), Error>>), Error> {
     let (commands, waiting) = mpsc::channel(COMMANDS_MAX);
-    let report = Arc::new(Mutex::new(Report::default()));
+    let report = Arc::new(Mutex::new(Report::new(&setup.settings.name)));
     let handle = Handle { name: setup.settings.name.as_str().into(), report, commands };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(Error::io("make a runtime for", "a Kafka sink"))?;
@@ -99,9 +106,10 @@ pub fn start(setup: Setup) -> Result<(Handle, oneshot::Receiver<Result<(), Error
         handle: handle.clone(),
         idle: Idle { runtime, commands: waiting, watermark, cancel },
         instance: Instance { name: uuid::Uuid::new_v4().to_string(), sessions: 0 },
+        noted_at: Instant::now(),
         setup,
     };
-    thread.pin_as_noted()?;
+    pin_as_noted(&thread.setup.settings, &thread.setup.pins)?;
     let (done, ended) = oneshot::channel();
     let work = move || {
         let result = thread.work();
@@ -168,26 +176,35 @@ impl Thread {
         Err(Error::Fenced(Refusal::new(Kind::Locked, what, hint)))
     }
 
-    /// Under this name the sink pins the tape, and keeps its position beside it.
-    fn pin(&self) -> String {
-        format!("kafka.{}", self.setup.settings.name)
-    }
-
-    fn cursor(&self) -> tape::CursorFile {
-        tape::CursorFile::new(self.setup.settings.state_dir.join(format!("{}.cursor", self.setup.settings.name)))
-    }
-
-    /// Until Kafka has been asked: what the last run left as its position, or everything.
-    fn pin_as_noted(&self) -> Result<(), Error> {
-        let noted = self.cursor().load()?;
-        self.setup.pins.set(&self.pin(), noted.map_or(Lsn::ZERO, |cursor| cursor.position.lsn));
-        Ok(())
-    }
-
-    /// The tape is kept after what is committed, and after what stopped topics are owed.
-    pub(super) fn keep_tape(&self, committed: &Progress, stopped: &[Stop]) {
+    /// The tape is kept after what is committed, and after what stopped topics are owed. Now and then that is noted beside
+    /// the tape, for a start that cannot ask Kafka.
+    pub(super) fn keep_tape(&mut self, committed: &Progress, stopped: &[Stop]) -> Result<(), Error> {
         let owed = stopped.iter().map(|stop| stop.position.lsn).min();
         let lsn = owed.map_or(committed.position.lsn, |owed| owed.min(committed.position.lsn));
-        self.setup.pins.set(&self.pin(), lsn);
+        self.setup.pins.set(&pin(&self.setup.settings), lsn);
+        if self.noted_at.elapsed() < NOTE_EVERY {
+            return Ok(());
+        }
+        self.noted_at = Instant::now();
+        let position = Position::whole(lsn);
+        let cursor = tape::Cursor { tape: self.setup.tape_id, epoch: committed.epoch, position };
+        Ok(cursor_file(&self.setup.settings).save(&cursor, &self.setup.watermark)?)
     }
+}
+
+/// Under this name a sink pins the tape.
+fn pin(settings: &Settings) -> String {
+    format!("kafka.{}", settings.name)
+}
+
+/// Where its position is noted beside the tape.
+fn cursor_file(settings: &Settings) -> tape::CursorFile {
+    tape::CursorFile::new(settings.state_dir.join(format!("{}.cursor", settings.name)))
+}
+
+/// Until Kafka has been asked the tape is kept after what the last run noted, or all of it.
+pub fn pin_as_noted(settings: &Settings, pins: &Pins) -> Result<(), Error> {
+    let noted = cursor_file(settings).load()?;
+    pins.set(&pin(settings), noted.map_or(Lsn::ZERO, |cursor| cursor.position.lsn));
+    Ok(())
 }

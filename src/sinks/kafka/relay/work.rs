@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::handle::{Handle, Transacted};
+use super::handle::Handle;
 use super::sender::Sender;
 use crate::model::{Lsn, Position};
 use crate::pgoutput::{Message, decode};
 use crate::sinks::Error;
 use crate::sinks::kafka::feed::{Feed, Notes};
 use crate::sinks::kafka::progress::{Keys, Progress};
+use crate::sinks::kafka::report::Transacted;
 use crate::sinks::kafka::settings::Settings;
 use crate::tape::{Head, Kind, Messages, Transaction};
 
@@ -140,7 +141,7 @@ impl Work<'_> {
         let (stand, stopped) = (&self.committed, self.feed.stopped());
         let at_us = (self.clock)();
         self.handle.update(|report| {
-            report.position = stand.position;
+            (report.position, report.committed) = (stand.position, stand.position);
             report.epoch = stand.epoch;
             report.commit_time_us = stand.commit_time_us;
             report.moves = stand.moves;

@@ -1,0 +1,51 @@
+use super::*;
+use crate::config::{Config, Environment, Overrides};
+
+/// The checked sinks of a file with this `[[kafka]]`, or what it is refused with.
+fn load(text: &str) -> Result<Vec<Kafka>, String> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pgtape.toml");
+    std::fs::write(&path, text).unwrap();
+    let flags = Overrides { config: Some(path), ..Overrides::default() };
+    Config::load(&flags, &Environment::default()).map(|config| config.kafka).map_err(|refusal| refusal.to_string())
+}
+
+#[test]
+fn a_sink_needs_brokers_and_a_prefix() {
+    let sinks = load("[[kafka]]\nbrokers = 'b:9092'\ntopic_prefix = 'shop'").unwrap();
+    assert_eq!(sinks.len(), 1);
+    let sink = &sinks[0];
+    assert_eq!((sink.name.as_str(), sink.initial, sink.exactly_once), ("kafka", Initial::Copy, true));
+    let check = |text: &str, want: &str| {
+        let error = load(&format!("[[kafka]]\n{text}")).unwrap_err();
+        assert!(error.contains(want), "{text}: {error}");
+    };
+    check("topic_prefix = 'p'", "brokers: is empty");
+    check("brokers = 'b'", "topic_prefix");
+    check("brokers = 'b'\ntopic_prefix = 'a b'", "cannot begin the name");
+    check("brokers = 'b'\ntopic_prefix = 'p'\ninitial = 'latest'", "write copy, earliest, now");
+    check("brokers = 'b'\ntopic_prefix = 'p'\nprofile = 'spark'", "there are debezium, flink and plain");
+    check("brokers = 'b'\ntopic_prefix = 'p'\ntopic = '{column}'", "names no topic");
+    check("brokers = 'b'\ntopic_prefix = 'p'\ntransaction_timeout = '1 h'", "2 s to 15 min");
+    check("brokers = 'b'\ntopic_prefix = 'p'\nmessage_max = '1 kB'", "1 KiB to 1 GiB");
+    check("brokers = 'b'\ntopic_prefix = 'p'\nproperties = { acks = '1' }", "own business");
+    check("brokers = 'b'\ntopic_prefix = 'p'\nsecurity = { user = 'u' }", "without sasl");
+    check("brokers = 'b'\ntopic_prefix = 'p'\nsecurity = { sasl = 'plain', user = 'u' }", "PGTAPE_KAFKA_PASSWORD");
+    check("brokers = 'b'\ntopic_prefix = 'p'\nsecurity = { ca_file = '/etc/hosts' }", "without tls");
+    check(
+        "brokers = 'b'\ntopic_prefix = 'p'\n[[kafka.table]]\ntables = 'a.b'\nmask = { c = 'hash' }",
+        "mask_secret_file",
+    );
+    check("brokers = 'b'\ntopic_prefix = 'p'\n[[kafka]]\nbrokers = 'b'\ntopic_prefix = 'q'", "there twice");
+}
+
+#[test]
+fn a_profile_is_a_base_that_single_keys_change() {
+    let form = |text: &str| load(&format!("[[kafka]]\nbrokers = 'b'\ntopic_prefix = 'p'\n{text}")).unwrap()[0].form;
+    assert_eq!(form("").decimals, Decimals::Text);
+    assert!(form("profile = 'debezium'").strict);
+    assert_eq!(form("profile = 'debezium'\ndecimals = 'text'").decimals, Decimals::Text);
+    assert!(form("profile = 'flink'").whole_rows);
+    assert_eq!(form("profile = 'flink'\ntruncate = 'stop'").truncate, Truncate::Stop);
+    assert_eq!(form("profile = 'plain'").format, Format::Plain);
+}

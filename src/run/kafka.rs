@@ -1,0 +1,195 @@
+//! The Kafka sinks: built from the configuration, started, supervised together.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Part;
+use super::ingest::{Aim, Ingest};
+use super::status::now_us;
+use crate::config::kafka as typed;
+use crate::config::{Config, SinkName};
+use crate::refusal::{Kind, Refusal};
+use crate::sinks;
+use crate::sinks::kafka::changes::{self, Format, Mask, Secret, Special, Truncate, Unfitting};
+use crate::sinks::kafka::json::{Compat, Decimals, Intervals, Modes, Times};
+pub use crate::sinks::kafka::relay::Handle;
+use crate::sinks::kafka::relay::{self, Setup};
+use crate::sinks::kafka::settings::{Bounds, Delivery, FeedSettings, Initial, Link, NewTopics, Settings};
+use crate::sinks::kafka::topic::{self, Template};
+use crate::sinks::standby::StandbyReader;
+use crate::tape::{Pins, TapeId};
+
+/// The files of the Kafka sinks, in the data directory.
+const DIRECTORY: &str = "kafka";
+
+/// Starts the sinks that are configured and switched on.
+pub(super) fn start(
+    config: &Config,
+    version: &str,
+    aim: Aim,
+    opened: &Ingest,
+    standby: Option<&StandbyReader>,
+    pins: &Pins,
+    stop: &CancellationToken,
+) -> Result<(Vec<Handle>, Part), Refusal> {
+    let (mut handles, mut ends) = (Vec::new(), Vec::new());
+    for sink in config.kafka.iter().filter(|_| config.has_sink(SinkName::Kafka)) {
+        let settings = settings(config, sink, version)?;
+        make_directory(&settings)?;
+        if aim == Aim::OneTask {
+            relay::pin_as_noted(&settings, pins).map_err(sinks::Error::into_refusal)?;
+            continue;
+        }
+        let setup = Setup {
+            settings: Arc::new(settings),
+            tape_dir: config.tape.dir.clone(),
+            tape_id: tape_id(config)?,
+            watermark: opened.tape.watermark.clone(),
+            identity: (&opened.tape.origin).into(),
+            pins: pins.clone(),
+            standby: standby.cloned(),
+            clock: now_us,
+            cancel: stop.clone(),
+        };
+        let (handle, end) = relay::start(setup).map_err(sinks::Error::into_refusal)?;
+        handles.push(handle);
+        ends.push(end);
+    }
+    let stop = stop.clone();
+    Ok((handles, Part::spawn(stop_or_first_error(ends, stop))))
+}
+
+/// Until the stop, and then until all have ended; or until one ends with what the whole service must end for.
+async fn stop_or_first_error(
+    ends: Vec<tokio::sync::oneshot::Receiver<Result<(), sinks::Error>>>,
+    stop: CancellationToken,
+) -> Result<(), Refusal> {
+    let mut ends: futures_util::stream::FuturesUnordered<_> = ends.into_iter().collect();
+    while let Some(end) = futures_util::StreamExt::next(&mut ends).await {
+        match end {
+            Ok(result) => result.map_err(sinks::Error::into_refusal)?,
+            Err(_) => {
+                return Err(Refusal::new(Kind::Tape, "a Kafka sink ended in a panic", "look at the log; start again"));
+            }
+        }
+    }
+    stop.cancelled().await;
+    Ok(())
+}
+
+fn make_directory(settings: &Settings) -> Result<(), Refusal> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&settings.state_dir);
+    made.map_err(|error| {
+        let what = format!("make {}: {error}", settings.state_dir.display());
+        Refusal::new(Kind::Disk, what, "check disk and permissions")
+    })
+}
+
+fn tape_id(config: &Config) -> Result<TapeId, Refusal> {
+    Ok(crate::tape::info(&config.tape.dir).map_err(crate::tape::Error::into_refusal)?.tape_id)
+}
+
+/// What a sink is built with.
+pub fn settings(config: &Config, from: &typed::Kafka, version: &str) -> Result<Settings, Refusal> {
+    let feed = FeedSettings::Changes(Box::new(changes(config, from, version)?));
+    Ok(Settings {
+        name: from.name.clone(),
+        id: format!("{}.{}", from.topic_prefix, from.name),
+        link: Link {
+            brokers: from.brokers.clone(),
+            properties: from.properties.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect(),
+        },
+        delivery: if from.exactly_once { Delivery::ExactlyOnce } else { Delivery::AtLeastOnce },
+        initial: match from.initial {
+            typed::Initial::Copy => Initial::Copy,
+            typed::Initial::Earliest => Initial::Earliest,
+            typed::Initial::Now => Initial::Now,
+        },
+        progress_topic: from.progress_topic.clone(),
+        bounds: Bounds {
+            records_max: from.transaction_records,
+            bytes_max: from.transaction_bytes,
+            age_max: from.transaction_age,
+            linger: from.linger,
+            timeout: from.transaction_timeout,
+        },
+        message_bytes_max: from.message_bytes_max,
+        create: from.topics.as_ref().map(|topics| NewTopics {
+            partitions: topics.partitions,
+            replication: topics.replication,
+            configs: topics.configs.clone(),
+        }),
+        feed,
+        state_dir: config.data_dir.join(DIRECTORY),
+    })
+}
+
+fn changes(config: &Config, from: &typed::Kafka, version: &str) -> Result<changes::Settings, Refusal> {
+    let form = from.form;
+    let template = |text: &str| Template::parse(text).ok_or_else(|| not_a_template(text));
+    let special = |table: &typed::Table| {
+        let mask = |(column, drop): &(String, bool)| (column.clone(), if *drop { Mask::Drop } else { Mask::Hash });
+        Ok(Special {
+            tables: table.tables.clone(),
+            topic: table.topic.as_deref().map(template).transpose()?,
+            key: table.key.clone(),
+            masks: table.masks.iter().map(mask).collect(),
+        })
+    };
+    Ok(changes::Settings {
+        prefix: from.topic_prefix.clone(),
+        version: version.split_whitespace().next().unwrap_or_default().to_owned(),
+        database: config.postgres.as_ref().map(|address| address.database().to_owned()).unwrap_or_default(),
+        topic: template(&from.topic)?,
+        tables: from.tables.clone(),
+        excluded: from.exclude.clone(),
+        special: from.table.iter().map(special).collect::<Result<_, Refusal>>()?,
+        mask_secret: Secret(from.mask_secret.0.clone().into_bytes()),
+        format: match form.format {
+            typed::Format::Json => Format::Json,
+            typed::Format::Plain => Format::Plain,
+        },
+        modes: modes(form),
+        truncate: match form.truncate {
+            typed::Truncate::Event => Truncate::Event,
+            typed::Truncate::Deletes => Truncate::Deletes,
+            typed::Truncate::Skip => Truncate::Skip,
+            typed::Truncate::Stop => Truncate::Stop,
+        },
+        tombstones: form.tombstones,
+        messages: form.messages,
+        transactions: form.transactions,
+        heartbeat_every: from.heartbeat_every,
+        whole_rows: form.whole_rows,
+        unfit: if from.stop_when_unfit { Unfitting::Stop } else { Unfitting::Quarantine },
+        quarantine_topic: match from.quarantine_topic.as_str() {
+            "" => topic::of_quarantine(&from.topic_prefix),
+            name => name.to_owned(),
+        },
+        clock: now_us,
+        rows_before: None,
+    })
+}
+
+fn modes(form: typed::Form) -> Modes {
+    Modes {
+        decimals: match form.decimals {
+            typed::Decimals::Text => Decimals::Text,
+            typed::Decimals::Precise => Decimals::Precise,
+            typed::Decimals::Double => Decimals::Double,
+        },
+        times: match form.times {
+            typed::Times::Adaptive => Times::Adaptive,
+            typed::Times::Microseconds => Times::Microseconds,
+            typed::Times::IsoString => Times::IsoString,
+        },
+        intervals: if form.iso_intervals { Intervals::IsoString } else { Intervals::Microseconds },
+        compat: if form.strict { Compat::Strict } else { Compat::Honest },
+    }
+}
+
+fn not_a_template(text: &str) -> Refusal {
+    Refusal::new(Kind::Usage, format!("'{text}' names no topic"), "write it as {prefix}.{schema}.{table}")
+}

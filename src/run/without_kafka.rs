@@ -1,0 +1,43 @@
+//! In place of the Kafka sinks, in a build without them.
+
+use tokio_util::sync::CancellationToken;
+
+use super::Part;
+use super::ingest::{Aim, Ingest};
+use crate::config::{Config, SinkName};
+use crate::refusal::{Kind, Refusal};
+use crate::sinks::kafka::report::Report;
+use crate::sinks::standby::StandbyReader;
+use crate::tape::Pins;
+
+/// A sink that there is none of.
+pub enum Handle {}
+
+impl Handle {
+    /// Never asked.
+    pub fn report(&self) -> Report {
+        match *self {}
+    }
+}
+
+/// Refuses sinks that this build cannot feed.
+pub(super) fn start(
+    config: &Config,
+    _version: &str,
+    aim: Aim,
+    _opened: &Ingest,
+    _standby: Option<&StandbyReader>,
+    _pins: &Pins,
+    stop: &CancellationToken,
+) -> Result<(Vec<Handle>, Part), Refusal> {
+    if config.has_sink(SinkName::Kafka) && aim == Aim::Service && !config.kafka.is_empty() {
+        let what = "this pgtape was built without Kafka, and [[kafka]] is configured";
+        return Err(Refusal::new(Kind::Usage, what, "build it with the feature kafka, or take kafka out of sinks"));
+    }
+    let stop = stop.clone();
+    let idle = async move {
+        stop.cancelled().await;
+        Ok(())
+    };
+    Ok((Vec::new(), Part::spawn(idle)))
+}
