@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Brings what the build and the tests need and this machine lacks: a C and C++ compiler, make, the headers of zlib and
 # OpenSSL, Postgres' server programs, and
-# with the argument `kafka` a broker for the tests that need one (Java, Maven, Kafka's jars in target/kafka).
+# with the argument `kafka` a broker for the tests that need one (Java, Maven, Kafka's jars in target/kafka; kcat reads
+# back what was written, openssl makes the certificates of brokers with TLS).
 # Root on Debian or Ubuntu gets the distribution's packages; everybody else is told the one command to run.
 # Leaves nothing running: the package is told not to make a cluster of its own.
 set -euo pipefail
@@ -28,6 +29,8 @@ fi
 if [ "${1:-}" = kafka ] && may_install; then
     command -v java >/dev/null || missing+=(default-jre-headless)
     command -v mvn >/dev/null || missing+=(maven)
+    command -v kcat >/dev/null || missing+=(kcat)
+    command -v openssl >/dev/null || missing+=(openssl)
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then

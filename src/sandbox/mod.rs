@@ -10,6 +10,7 @@ mod binaries;
 mod container;
 mod database;
 pub mod demo;
+mod disk;
 mod error;
 pub mod failpoints;
 mod http;
@@ -23,9 +24,12 @@ mod watchdog;
 
 pub use binaries::Binaries;
 pub use database::{Database, Place, Shared};
+pub use disk::SmallDisk;
 pub use error::Error;
 pub use http::{Reply, get};
-pub use kafka::{KafkaPrograms, PrivateKafka};
+pub use kafka::{
+    Certificates, Door, Guard, KafkaCluster, KafkaOptions, KafkaPrograms, KafkaTools, PrivateKafka, Record,
+};
 pub use ports::free_port;
 pub use postgres::{Options, PrivatePostgres};
 pub use process::{Finished, Process, finish};

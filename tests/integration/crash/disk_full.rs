@@ -1,10 +1,8 @@
 //! A full disk: the service stays up and not ready, and goes on by itself when there is space again.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use pgtape::sandbox::{Service, ServiceProcess};
+use pgtape::sandbox::{Service, ServiceProcess, SmallDisk};
 
 use crate::common::load::{Dice, Load};
 use crate::common::{assert_verified, seed, server};
@@ -23,25 +21,6 @@ const POLL: Duration = Duration::from_millis(50);
 
 const CONFIG: &str = "[tape]\nsegment_bytes = \"1 MiB\"\nreserve_bytes = \"2 MiB\"\n";
 
-/// A file system of its own; taken away on drop.
-struct Disk(PathBuf);
-
-impl Disk {
-    /// `None` when this user may not mount.
-    fn mount(at: &Path) -> Option<Self> {
-        std::fs::create_dir(at).unwrap();
-        let size = format!("size={DISK_BYTES},mode=0700");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(at).output().ok()?;
-        mounted.status.success().then(|| Self(at.to_owned()))
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
-}
-
 /// Incompressible, so that the tape grows as fast as the load writes.
 fn incompressible(dice: &mut Dice) -> String {
     let id: u32 = dice.random();
@@ -54,15 +33,14 @@ fn incompressible(dice: &mut Dice) -> String {
 #[test]
 fn a_full_disk_stops_the_tape_and_nothing_is_lost() {
     let directory = tempfile::tempdir().unwrap();
-    let Some(disk) = Disk::mount(&directory.path().join("disk")) else {
+    let Some(disk) = SmallDisk::mount(&directory.path().join("disk"), DISK_BYTES).unwrap() else {
         println!("NOT RUN: a file system of a limited size needs root");
         return;
     };
     let server = server(&[]);
     server.psql("CREATE SCHEMA shop; CREATE TABLE shop.t (id bigint PRIMARY KEY, big text)").unwrap();
-    let ballast = disk.0.join("ballast");
-    std::fs::write(&ballast, vec![1; BALLAST_BYTES]).unwrap();
-    let mut service = Service::new(env!("CARGO_BIN_EXE_pgtape"), &server.url(), &disk.0.join("data")).unwrap();
+    disk.take(BALLAST_BYTES).unwrap();
+    let mut service = Service::new(env!("CARGO_BIN_EXE_pgtape"), &server.url(), &disk.path().join("data")).unwrap();
     service.log = directory.path().join("service.log");
     let service = service.tables("shop.*").config(CONFIG).unwrap();
     let mut service = ServiceProcess::start(service).unwrap();
@@ -81,7 +59,7 @@ fn a_full_disk_stops_the_tape_and_nothing_is_lost() {
     };
     println!("not ready: {full}");
     assert!(load.finish() > 0);
-    std::fs::remove_file(&ballast).unwrap();
+    disk.give_back().unwrap();
     service.wait_ready(READY).unwrap_or_else(|e| panic!("{e}"));
     assert_verified(&service);
 }

@@ -1,0 +1,19 @@
+//! Real brokers: those of the sandbox themselves, and what the Kafka sink makes of them.
+
+mod broker;
+mod doors;
+
+use pgtape::sandbox::{KafkaOptions, KafkaPrograms, PrivateKafka};
+
+/// The jars that `scripts/setup.sh kafka` fetches.
+const JARS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/kafka/libs");
+
+/// Java and Kafka; a test without them fails, and says what to install.
+pub fn programs() -> KafkaPrograms {
+    KafkaPrograms::at(JARS).unwrap_or_else(|refusal| panic!("{refusal}"))
+}
+
+/// A broker of the test's own.
+pub fn broker(options: &KafkaOptions<'_>) -> PrivateKafka {
+    PrivateKafka::start_with(programs(), options).unwrap_or_else(|error| panic!("{error}"))
+}
