@@ -5,7 +5,7 @@ use crate::refusal::Refusal;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// The sinks to feed: standby, rollup, or none for the tape alone [default: standby,rollup]
+    /// The sinks to feed: standby, rollup, kafka, or none for the tape alone [default: all three]
     #[arg(long, value_name = "LIST")]
     pub sinks: Option<String>,
 }

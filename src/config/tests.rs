@@ -14,7 +14,7 @@ fn load(text: &str, flags: &Overrides, environment: &Environment) -> Result<Conf
 }
 
 /// `section.key` of every value of a document.
-fn keys(value: &toml::Value, prefix: &str, into: &mut BTreeSet<String>) {
+pub(super) fn keys(value: &toml::Value, prefix: &str, into: &mut BTreeSet<String>) {
     match value {
         toml::Value::Table(table) => {
             for (key, value) in table {

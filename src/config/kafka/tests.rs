@@ -1,4 +1,7 @@
+use std::collections::BTreeSet;
+
 use super::*;
+use crate::config::tests::keys;
 use crate::config::{Config, Environment, Overrides};
 
 /// The checked sinks of a file with this `[[kafka]]`, or what it is refused with.
@@ -48,4 +51,28 @@ fn a_profile_is_a_base_that_single_keys_change() {
     assert!(form("profile = 'flink'").whole_rows);
     assert_eq!(form("profile = 'flink'\ntruncate = 'stop'").truncate, Truncate::Stop);
     assert_eq!(form("profile = 'plain'").format, Format::Plain);
+}
+
+#[test]
+fn the_example_shows_every_key_with_its_default() {
+    const FILE: &str = include_str!("../../../config/kafka.toml");
+    let shown: toml::Value = toml::from_str(FILE).unwrap();
+    let parsed = crate::config::parse(FILE, "kafka.toml").unwrap();
+    let typed = toml::Value::try_from(&parsed.kafka[0]).unwrap();
+    let (mut in_file, mut known) = (BTreeSet::new(), BTreeSet::new());
+    keys(&shown["kafka"][0], "", &mut in_file);
+    keys(&typed, "", &mut known);
+    known.remove("table.mask");
+    in_file.remove("table.mask.card");
+    known.remove("table.mask.card");
+    assert_eq!(in_file, known, "a key is missing from config/kafka.toml");
+    let default = toml::Value::try_from(raw::Kafka::default()).unwrap();
+    for (key, value) in default.as_table().unwrap() {
+        if !["brokers", "topic_prefix", "table", "security"].contains(&key.as_str()) {
+            assert_eq!(typed[key], *value, "{key} is not at its default in config/kafka.toml");
+        }
+    }
+    let form = |raw: &raw::Kafka| profile::form(raw, "kafka").unwrap();
+    assert_eq!(form(&parsed.kafka[0]), form(&raw::Kafka::default()));
+    assert_eq!(load(FILE).unwrap().len(), 1);
 }
