@@ -286,11 +286,11 @@ fn log(raw: &raw::Log) -> Result<Log, Refusal> {
     Ok(Log { format, level })
 }
 
-fn positive(key: &str, span: Span) -> Result<Span, Refusal> {
+pub(super) fn positive(key: &str, span: Span) -> Result<Span, Refusal> {
     if span.0.is_zero() { Err(refuse(key, "must be more than zero", "write it like \"1 s\"")) } else { Ok(span) }
 }
 
-fn at_least(key: &str, bytes: Bytes, min: u64) -> Result<u64, Refusal> {
+pub(super) fn at_least(key: &str, bytes: Bytes, min: u64) -> Result<u64, Refusal> {
     let least = Bytes(min);
     if bytes < least {
         Err(refuse(key, format!("{bytes} is too small"), &format!("at least {least}")))

@@ -5,6 +5,7 @@
 
 mod check;
 pub mod kafka;
+mod kafka_outbox;
 mod overrides;
 mod raw;
 mod units;
@@ -20,6 +21,7 @@ use crate::model::{Pattern, TableName};
 use crate::pg::Address;
 use crate::refusal::{Kind, Refusal};
 
+pub use kafka_outbox::{KafkaOutbox, OutboxColumns, OutboxStatus, RawKafkaOutbox, TYPE_PLACE};
 pub use overrides::{Environment, Overrides, arguments, this_program};
 pub use units::{Bytes, Span};
 
