@@ -198,6 +198,14 @@ impl OutboxColumns {
     pub fn marked(&self) -> bool {
         self.delivered.is_some() || self.status.is_some()
     }
+
+    /// All columns that are named.
+    pub fn named(&self) -> impl Iterator<Item = &str> {
+        let required = [&self.id, &self.aggregate_type, &self.aggregate_id, &self.event_type, &self.payload];
+        let marks = [&self.delivered, &self.status, &self.published_at, &self.attempts, &self.last_error];
+        let maybe = [&self.headers, &self.available_at, &self.claimed_at].into_iter().chain(marks);
+        required.into_iter().chain(maybe.flatten()).map(String::as_str)
+    }
 }
 
 /// Values of the status column.

@@ -56,6 +56,8 @@ pub enum Purpose {
     Verify,
     /// Roll-up transactions.
     Rollup,
+    /// Marks of an outbox.
+    Outbox,
     /// Migrations.
     Migrate,
     /// An engine's writer.
@@ -72,6 +74,7 @@ impl Purpose {
             Purpose::Copy => "pgtape copy",
             Purpose::Verify => "pgtape verify",
             Purpose::Rollup => "pgtape rollup",
+            Purpose::Outbox => "pgtape outbox",
             Purpose::Migrate => "pgtape migrate",
             Purpose::Engine => "pgtape engine",
         }

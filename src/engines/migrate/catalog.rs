@@ -71,6 +71,8 @@ pub const MIGRATIONS: &[Migration] = &[
     migration!("aether", "engines/aether", 2, "roles"),
     migration!("meltica", "engines/meltica", 1, "tables"),
     migration!("meltica", "engines/meltica", 2, "roles"),
+    migration!("meltica", "engines/meltica", 3, "outbox_dead"),
+    migration!("meltica", "engines/meltica", 4, "roles"),
     migration!("worker", "engines/worker", 1, "tables"),
     migration!("worker", "engines/worker", 2, "roles"),
 ];

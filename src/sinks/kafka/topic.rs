@@ -100,7 +100,7 @@ pub fn of_quarantine(prefix: &str) -> String {
 }
 
 /// One `_` for each character (not byte) that Kafka does not allow.
-fn allowed(name: &str) -> String {
+pub(super) fn allowed(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' }).collect()
 }
 

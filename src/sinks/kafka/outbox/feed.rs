@@ -1,0 +1,632 @@
+//! From the tape to the topics: which changes of the table mean an event, and when it goes.
+//!
+//! | change | meaning |
+//! |---|---|
+//! | insert | an event, unless the row says delivered or dead |
+//! | copied row | as an insert, unless a note knows it; of a table without marks, in a first copy only |
+//! | update to "delivered" or "dead" | our mark has come back; of a row that waits: somebody gave it up |
+//! | other update of a row that waits | its new values |
+//! | update to "pending, no attempts", when nothing is known of the row | an operator's retry |
+//! | [`RETRY_PREFIX`] message | the rows it names are retried, by an update in the same transaction or without |
+//! | delete, truncate | the row is forgotten; of a table without marks nothing |
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::backoff;
+use super::columns::{Incoming, Layout, Says};
+use super::desk::{Desk, Failed, Found, Mark, Outcome, Overview, ParkedRow, SHOWN_MAX};
+use super::note::{self, Noted};
+use super::parked::{Aggregate, Body, Parked};
+use super::record::{self, Event, Put};
+use super::time::ALWAYS;
+use super::waiting::Waiting;
+use crate::config::KafkaOutbox;
+use crate::model::{Lsn, Position};
+use crate::pgoutput::{Logical, Message, OldKind, RelationDescription, Tuple};
+use crate::refusal::{Kind, Refusal};
+use crate::sinks::Error;
+use crate::sinks::kafka::feed::{Feed, Notes, Out};
+use crate::tape;
+
+/// Prefix of the logical message that names rows to be retried.
+pub const RETRY_PREFIX: &str = "pgtape.outbox.retry";
+/// Rows that one call of `due` emits, at most: a Kafka transaction has its bounds.
+const DUE_ROWS_MAX: usize = 1_000;
+/// Bodies that were asked for are looked for this often.
+const FOUND_POLL_US: i64 = 20_000;
+/// What is shown is no older than this, while anything happens.
+const SHOWN_AGE_US: i64 = 200_000;
+
+/// An outbox as a feed.
+pub struct OutboxFeed {
+    settings: Arc<KafkaOutbox>,
+    desk: Arc<Desk>,
+    /// `None`: another table.
+    relations: HashMap<u32, Option<Arc<Layout>>>,
+    waiting: Waiting,
+    /// Events that ended, and whose mark has not come back.
+    settled: HashMap<Arc<str>, Mark>,
+    /// Rows whose note is to be written or removed.
+    changed: HashSet<Arc<str>>,
+    /// The notes of the Kafka transaction that is being committed.
+    noted: Vec<Arc<str>>,
+    unit: Unit,
+    next_seq: u64,
+    now_us: i64,
+    counts: Overview,
+    shown_us: i64,
+}
+
+/// What is known of the unit that is being read.
+#[derive(Default)]
+struct Unit {
+    commit_time_us: i64,
+    copy: Option<Copied>,
+    /// Rows that an operator retries in this transaction, until their update comes.
+    retried: HashMap<String, (Retried, Position)>,
+}
+
+/// Rows of a copy of the table.
+struct Copied {
+    first: bool,
+    /// Rows that were known, and are still there.
+    seen: HashSet<Arc<str>>,
+    /// Rows that were not, to be put into order at the end: their keys' order, for a copy has none.
+    gathered: Vec<(Option<i128>, Arc<str>, Parked)>,
+}
+
+/// The content of a retry message.
+#[derive(Deserialize)]
+struct Retry {
+    table: String,
+    rows: Vec<Retried>,
+}
+
+/// A row of it: for a table whose rows no update can reset, it has to say whose they are.
+#[derive(Deserialize)]
+struct Retried {
+    id: String,
+    aggregate_type: Option<String>,
+    aggregate_id: Option<String>,
+    event_type: Option<String>,
+}
+
+impl OutboxFeed {
+    /// A feed that knows nothing yet; it clears the desk.
+    #[must_use]
+    pub fn new(settings: Arc<KafkaOutbox>, desk: Arc<Desk>) -> Self {
+        desk.clear();
+        Self {
+            settings,
+            desk,
+            relations: HashMap::new(),
+            waiting: Waiting::default(),
+            settled: HashMap::new(),
+            changed: HashSet::new(),
+            noted: Vec::new(),
+            unit: Unit::default(),
+            next_seq: 0,
+            now_us: ALWAYS,
+            counts: Overview::default(),
+            shown_us: ALWAYS,
+        }
+    }
+
+    /// The latest time that is known to have come: of the clock, or of the server's.
+    fn clock_us(&self) -> i64 {
+        self.now_us.max(self.unit.commit_time_us)
+    }
+
+    fn learn(&mut self, described: &RelationDescription<'_>) -> Result<(), Error> {
+        let relation = described.to_relation();
+        let layout = match relation.table == self.settings.table {
+            true => Some(Arc::new(Layout::new(&relation, &self.settings)?)),
+            false => None,
+        };
+        self.relations.insert(relation.id, layout);
+        Ok(())
+    }
+
+    /// The layout of the outbox; `None` when the change is of another table.
+    fn layout(&self, relation_id: u32) -> Result<Option<Arc<Layout>>, Error> {
+        self.relations.get(&relation_id).cloned().ok_or_else(|| {
+            let what = format!("the tape holds a change of table {relation_id}, which it does not describe");
+            Refusal::new(Kind::Tape, what, "run `pgtape tape verify`; if it finds nothing, report this").into()
+        })
+    }
+
+    /// A new row: of the stream, or of a copy.
+    fn inserted(&mut self, row: &Incoming<'_>, at: Position, out: &mut dyn Out) -> Result<(), Error> {
+        let known = self.known(&row.id);
+        if let Some(copy) = &mut self.unit.copy {
+            copy.seen.extend(known.clone());
+        }
+        match known {
+            Some(id) if self.settled.contains_key(&id) => self.mark_seen(&id, row.says),
+            Some(id) => self.changed_while_parked(&id, row)?,
+            None if row.says.delivered || row.says.dead => {}
+            None if self.unit.copy.is_some() => self.gather(row, at)?,
+            None => self.admit(row, at, out)?,
+        }
+        Ok(())
+    }
+
+    /// The row's id, if anything is known of it.
+    fn known(&self, id: &str) -> Option<Arc<str>> {
+        let settled = self.settled.get_key_value(id).map(|(id, _)| Arc::clone(id));
+        settled.or_else(|| self.waiting.get(id).map(|_| Arc::from(id)))
+    }
+
+    /// A copied row that nothing is known of.
+    fn gather(&mut self, row: &Incoming<'_>, at: Position) -> Result<(), Error> {
+        let marked = self.settings.columns.marked();
+        let parked = self.park_row(row, at)?;
+        let Some(copy) = &mut self.unit.copy else { return Ok(()) };
+        if marked || copy.first {
+            copy.gathered.push((row.id.parse().ok(), Arc::from(&*row.id), parked));
+        }
+        Ok(())
+    }
+
+    /// An event of a row that nothing is known of: it goes now, or it waits.
+    fn admit(&mut self, row: &Incoming<'_>, at: Position, out: &mut dyn Out) -> Result<(), Error> {
+        let parked = self.park_row(row, at)?;
+        let id: Arc<str> = Arc::from(&*row.id);
+        let now = parked.due_us() <= self.clock_us() && !self.waiting.holds(&parked.aggregate);
+        match (now, &parked.body) {
+            (true, Body::Held { .. }) => self.attempt(&id, parked, out),
+            (true, Body::Elsewhere) | (false, _) => self.park(id, parked),
+        }
+    }
+
+    fn park_row(&mut self, row: &Incoming<'_>, at: Position) -> Result<Parked, Error> {
+        self.next_seq += 1;
+        Ok(Parked {
+            seq: self.next_seq,
+            aggregate: Arc::new(row.aggregate()?),
+            event_type: row.event_type()?,
+            body: row.body()?,
+            available_us: row.available_us()?,
+            retry_us: ALWAYS,
+            attempts: 0,
+            error: None,
+            at,
+        })
+    }
+
+    /// Lets a row wait. When too much is held its body is left in the table, unless the table may lose it.
+    fn park(&mut self, id: Arc<str>, mut row: Parked) -> Result<(), Error> {
+        let (alone, bodies) = self.waiting.bytes();
+        let max = usize::try_from(self.settings.parked_bytes_max).unwrap_or(usize::MAX);
+        let new = row.bytes_alone(&id);
+        if alone + bodies + new + row.body.bytes() > max && self.settings.columns.marked() {
+            row.body = Body::Elsewhere;
+        }
+        if alone + new > max || (!self.settings.columns.marked() && alone + bodies + new + row.body.bytes() > max) {
+            let what =
+                format!("{} rows of the outbox {} wait, and fill its memory", self.waiting.len(), self.settings.table);
+            let hint = "see with `pgtape outbox list` why they wait; or raise kafka.outbox.parked_max, and start again";
+            return Err(Refusal::new(Kind::Server, what, hint).into());
+        }
+        self.changed.insert(Arc::clone(&id));
+        self.waiting.insert(id, row);
+        Ok(())
+    }
+
+    /// Produces an event that does not wait (any more); it ends, or it waits for another attempt.
+    fn attempt(&mut self, id: &Arc<str>, mut row: Parked, out: &mut dyn Out) -> Result<(), Error> {
+        let why = match record::put(&event(id, &row), &self.settings, out)? {
+            Put::Taken => {
+                self.settle(id, row.attempts, Outcome::Delivered);
+                return Ok(());
+            }
+            Put::Unfit(why) => why,
+        };
+        row.attempts = row.attempts.saturating_add(1);
+        row.error = Some(why.clone());
+        if row.attempts >= self.settings.attempts_max {
+            match record::put_dead(&event(id, &row), (&why, row.attempts), &self.settings, out)? {
+                Put::Taken => {
+                    tracing::warn!(table = %self.settings.table, id = &**id, reason = why, "an event is dead-lettered");
+                    self.settle(id, row.attempts - 1, Outcome::Dead(why));
+                    return Ok(());
+                }
+                Put::Unfit(dead) => row.error = Some(format!("{why}; and in {}: {dead}", self.settings.dead_letter)),
+            }
+        }
+        let wait = backoff::wait_us(self.settings.backoff_first, self.settings.backoff_max, row.attempts);
+        row.retry_us = self.clock_us().saturating_add(wait);
+        self.park(Arc::clone(id), row)
+    }
+
+    /// An event has ended, after so many failed attempts.
+    fn settle(&mut self, id: &Arc<str>, failed: u32, outcome: Outcome) {
+        match outcome {
+            Outcome::Delivered => self.counts.delivered += 1,
+            Outcome::Dead(_) => self.counts.dead += 1,
+        }
+        if self.settings.columns.marked() {
+            let mark = Mark { at_us: self.clock_us(), attempts: failed.saturating_add(1), outcome };
+            self.settled.insert(Arc::clone(id), mark);
+        }
+        self.changed.insert(Arc::clone(id));
+    }
+
+    /// The table says something of an event that has ended.
+    fn mark_seen(&mut self, id: &Arc<str>, says: Says) {
+        let Some(mark) = self.settled.get(id) else { return };
+        if says.delivered || (says.dead && mark.outcome != Outcome::Delivered) {
+            self.settled.remove(id);
+            self.changed.insert(Arc::clone(id));
+        }
+    }
+
+    fn updated(
+        &mut self,
+        layout: &Layout,
+        old: Option<(OldKind, Tuple<'_>)>,
+        new: Tuple<'_>,
+        at: Position,
+        out: &mut dyn Out,
+    ) -> Result<(), Error> {
+        let row = layout.read(new)?;
+        if let Some((_, old)) = old
+            && let Some(former) = layout.id_of(old)?
+            && former != row.id
+        {
+            // Under another id it is another row; what is known of the former goes with it.
+            self.renamed(&former, &row.id);
+        }
+        let asked = self.unit.retried.remove(&*row.id).is_some();
+        if asked {
+            self.forget_lingering(&row.id);
+        }
+        match self.known(&row.id) {
+            Some(id) if self.settled.contains_key(&id) => self.mark_seen(&id, row.says),
+            Some(id) if asked && !row.says.delivered => {
+                self.changed_while_parked(&id, &row)?;
+                self.hurry(&id);
+            }
+            Some(id) => self.changed_while_parked(&id, &row)?,
+            None => {
+                let was_over = match old {
+                    Some((OldKind::Full, old)) => {
+                        let said = layout.says_of(old)?;
+                        said.delivered || said.dead
+                    }
+                    Some((OldKind::Key, _)) | None => true,
+                };
+                if (asked && !row.says.delivered && !row.says.dead) || (row.says.fresh && was_over) {
+                    self.admit(&row, at, out)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A row that waits has new values.
+    fn changed_while_parked(&mut self, id: &Arc<str>, row: &Incoming<'_>) -> Result<(), Error> {
+        if row.says.delivered || row.says.dead {
+            tracing::info!(table = %self.settings.table, id = &**id, "an event that waits was marked by someone else");
+            self.waiting.remove(id);
+            self.changed.insert(Arc::clone(id));
+            return Ok(());
+        }
+        let Some(known) = self.waiting.get(id) else { return Ok(()) };
+        let (available_us, event_type, body) = (row.available_us()?, row.event_type()?, row.body()?);
+        let same_body = body == Body::Elsewhere || known.body == Body::Elsewhere || body == known.body;
+        if same_body && available_us == known.available_us && event_type == known.event_type {
+            return Ok(());
+        }
+        self.waiting.change(id, |parked| {
+            parked.available_us = available_us;
+            parked.event_type = event_type;
+            if !same_body {
+                parked.body = body;
+            }
+        });
+        self.changed.insert(Arc::clone(id));
+        Ok(())
+    }
+
+    /// A row that waits is to be tried as if it never had been.
+    fn hurry(&mut self, id: &Arc<str>) {
+        self.waiting.change(id, |row| (row.retry_us, row.attempts, row.error) = (ALWAYS, 0, None));
+        self.changed.insert(Arc::clone(id));
+    }
+
+    /// A table without a status cannot say that a row is dead: that outcome is known until the row is retried or deleted.
+    fn forget_lingering(&mut self, id: &str) {
+        let dead = self.settled.get(id).is_some_and(|mark| mark.outcome != Outcome::Delivered);
+        if dead && self.settings.columns.status.is_none() {
+            self.forget(id);
+        }
+    }
+
+    fn renamed(&mut self, former: &str, id: &str) {
+        let Some(known) = self.known(former) else { return };
+        let id: Arc<str> = Arc::from(id);
+        if let Some(mark) = self.settled.remove(&known) {
+            self.settled.insert(Arc::clone(&id), mark);
+        }
+        if let Some(row) = self.waiting.remove(&known) {
+            self.waiting.insert(Arc::clone(&id), row);
+        }
+        self.changed.extend([known, id]);
+    }
+
+    fn forget(&mut self, id: &str) {
+        if let Some(id) = self.known(id) {
+            self.settled.remove(&id);
+            self.waiting.remove(&id);
+            self.changed.insert(id);
+        }
+    }
+
+    /// Rows known and not in `kept`.
+    fn forget_all_but(&mut self, kept: &HashSet<Arc<str>>) {
+        let known = self.settled.keys().chain(self.waiting.iter().map(|(id, _)| id));
+        let gone: Vec<Arc<str>> = known.filter(|id| !kept.contains(*id)).cloned().collect();
+        gone.iter().for_each(|id| self.forget(id));
+    }
+
+    fn retry_message(&mut self, logical: &Logical<'_>, at: Position) {
+        match serde_json::from_slice::<Retry>(logical.content) {
+            Ok(retry) if retry.table == self.settings.table.to_string() => {
+                let rows = retry.rows.into_iter().map(|row| (row.id.clone(), (row, at)));
+                self.unit.retried.extend(rows);
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%at, %error, "a retry message cannot be understood and is passed over"),
+        }
+    }
+
+    /// Rows that were to be retried and that no update has brought.
+    fn retry_the_rest(&mut self) -> Result<(), Error> {
+        let mut rest: Vec<_> = std::mem::take(&mut self.unit.retried).into_values().collect();
+        rest.sort_by_key(|(row, at)| (*at, row.id.parse::<i128>().ok(), row.id.clone()));
+        for (row, at) in rest {
+            self.forget_lingering(&row.id);
+            match self.known(&row.id) {
+                Some(id) if self.settled.contains_key(&id) => {}
+                Some(id) => self.hurry(&id),
+                None => {
+                    self.next_seq += 1;
+                    let parked = Parked {
+                        seq: self.next_seq,
+                        aggregate: Arc::new(Aggregate { kind: row.aggregate_type, id: row.aggregate_id }),
+                        event_type: row.event_type,
+                        body: Body::Elsewhere,
+                        available_us: ALWAYS,
+                        retry_us: ALWAYS,
+                        attempts: 0,
+                        error: None,
+                        at,
+                    };
+                    self.park(Arc::from(row.id), parked)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The copy is whole: rows that it lacks are gone, new ones wait in the order of their keys.
+    fn end_copy(&mut self, mut copy: Copied) -> Result<(), Error> {
+        if self.settings.columns.marked() {
+            self.forget_all_but(&copy.seen);
+        }
+        copy.gathered.sort_by(|(key, _, row), (other_key, _, other)| {
+            (key, row.available_us, row.at).cmp(&(other_key, other.available_us, other.at))
+        });
+        for (_, id, mut row) in copy.gathered {
+            self.next_seq += 1;
+            row.seq = self.next_seq;
+            self.park(id, row)?;
+        }
+        Ok(())
+    }
+
+    /// Puts the bodies that were read where they belong.
+    fn take_found(&mut self, out: &mut dyn Out) -> Result<(), Error> {
+        for (id, found) in self.desk.take_found() {
+            match found {
+                Found::Body(body) => self.waiting.answered(&id, Some(body)),
+                Found::Gone if self.settings.columns.marked() => {
+                    tracing::info!(table = %self.settings.table, id = &*id, "an event that waited is deleted");
+                    self.forget(&id);
+                }
+                Found::Gone => {
+                    if let Some(mut row) = self.waiting.remove(&id) {
+                        row.body = Body::Held { payload: None, headers: None };
+                        let why = "its payload was not kept, and the row is gone";
+                        let event = event(&id, &row);
+                        match record::put_dead(&event, (why, row.attempts), &self.settings, out)? {
+                            Put::Taken => self.settle(&id, row.attempts, Outcome::Dead(why.into())),
+                            Put::Unfit(dead) => {
+                                row.body = Body::Elsewhere;
+                                row.error = Some(format!("{why}; and in {}: {dead}", self.settings.dead_letter));
+                                let max = self.settings.backoff_max;
+                                row.retry_us = self.clock_us().saturating_add(backoff::wait_us(max, max, 1));
+                                self.park(id, row)?;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows others what is known, now and then.
+    fn show(&mut self) {
+        if self.shown_us != ALWAYS && self.now_us.saturating_sub(self.shown_us) < SHOWN_AGE_US {
+            return;
+        }
+        self.shown_us = self.now_us;
+        let shown = |(id, row): (Arc<str>, &Parked)| ParkedRow {
+            id: id.to_string(),
+            aggregate_type: row.aggregate.kind.clone(),
+            aggregate_id: row.aggregate.id.clone(),
+            event_type: row.event_type.clone(),
+            attempts: row.attempts,
+            last_error: row.error.clone(),
+            due_us: row.due_us(),
+        };
+        let rows = self.waiting.soonest(SHOWN_MAX).into_iter().map(shown).collect();
+        (self.counts.parked, self.counts.unseen) = (self.waiting.len(), self.settled.len());
+        self.desk.show(rows, self.counts.clone());
+    }
+}
+
+fn event<'a>(id: &'a str, row: &'a Parked) -> Event<'a> {
+    let (payload, headers) = match &row.body {
+        Body::Held { payload, headers } => (payload.as_deref(), headers.as_deref()),
+        Body::Elsewhere => unreachable!("a body is read before its event is produced"),
+    };
+    Event { id, aggregate: &row.aggregate, event_type: row.event_type.as_deref(), payload, headers, at: row.at }
+}
+
+impl Feed for OutboxFeed {
+    fn restore(&mut self, key: &str, value: &[u8]) -> Result<(), Error> {
+        let noted = note::id(key).and_then(|id| Some((id, note::decode(value)?)));
+        let Some((id, noted)) = noted else {
+            let what = format!("a note of the outbox {} cannot be understood", self.settings.table);
+            let hint = "it was written by a newer pgtape, or by another sink: give this sink another name";
+            return Err(Refusal::new(Kind::Tape, what, hint).into());
+        };
+        let id: Arc<str> = Arc::from(id);
+        match noted {
+            Noted::Parked(row) => {
+                self.next_seq = self.next_seq.max(row.seq);
+                self.waiting.insert(id, row);
+            }
+            Noted::Settled(mark) if self.settings.columns.marked() => {
+                self.desk.set_mark(&id, Some(&mark));
+                self.settled.insert(id, mark);
+            }
+            // The table's marks are no longer configured.
+            Noted::Settled(_) => drop(self.changed.insert(id)),
+        }
+        Ok(())
+    }
+
+    fn preamble(&mut self, message: Message<'_>) -> Result<(), Error> {
+        match message {
+            Message::Relation(described) => self.learn(&described),
+            _ => Ok(()),
+        }
+    }
+
+    fn begin(&mut self, head: &tape::Head, _out: &mut dyn Out) -> Result<(), Error> {
+        let table = self.settings.table.to_string();
+        let copied = |first| Copied { first, seen: HashSet::new(), gathered: Vec::new() };
+        let replaced = head.tables.contains(&table);
+        let copy = match head.kind {
+            tape::Kind::Copy if replaced => Some(copied(true)),
+            tape::Kind::Refresh if replaced => Some(copied(false)),
+            tape::Kind::Copy | tape::Kind::Refresh | tape::Kind::Stream | tape::Kind::Message => None,
+        };
+        self.unit = Unit { commit_time_us: head.commit_time_us, copy, retried: HashMap::new() };
+        Ok(())
+    }
+
+    fn message(&mut self, _lsn: Lsn, message: &Message<'_>, at: Position, out: &mut dyn Out) -> Result<(), Error> {
+        match message {
+            Message::Relation(described) => self.learn(described)?,
+            Message::Insert { relation_id, new } => {
+                if let Some(layout) = self.layout(*relation_id)? {
+                    self.inserted(&layout.read(*new)?, at, out)?;
+                }
+            }
+            Message::Update { relation_id, old, new } => {
+                if let Some(layout) = self.layout(*relation_id)? {
+                    self.updated(&layout, *old, *new, at, out)?;
+                }
+            }
+            Message::Delete { relation_id, old, .. } => {
+                let layout = self.layout(*relation_id)?.filter(|_| self.settings.columns.marked());
+                if let Some(layout) = layout
+                    && let Some(id) = layout.id_of(*old)?
+                {
+                    self.forget(&id);
+                }
+            }
+            Message::Truncate { relation_ids, .. } => {
+                for relation_id in relation_ids {
+                    if self.layout(*relation_id)?.is_some() && self.settings.columns.marked() {
+                        self.forget_all_but(&HashSet::new());
+                    }
+                }
+            }
+            Message::Logical(logical) if logical.transactional && logical.prefix == RETRY_PREFIX => {
+                self.retry_message(logical, at);
+            }
+            Message::Logical(_)
+            | Message::Begin(_)
+            | Message::Commit(_)
+            | Message::Origin { .. }
+            | Message::Type { .. }
+            | Message::Facts(_) => {}
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, _head: &tape::Head, _out: &mut dyn Out) -> Result<(), Error> {
+        if let Some(copy) = self.unit.copy.take() {
+            self.end_copy(copy)?;
+        }
+        self.retry_the_rest()
+    }
+
+    fn due(&mut self, now_us: i64, out: &mut dyn Out) -> Result<Option<i64>, Error> {
+        self.now_us = self.now_us.max(now_us);
+        self.take_found(out)?;
+        let mut tried = 0;
+        while let Some((due_us, id)) = self.waiting.first_due().filter(|(due_us, _)| *due_us <= self.now_us) {
+            if tried == DUE_ROWS_MAX {
+                return Ok(Some(due_us));
+            }
+            if self.waiting.get(&id).is_some_and(|row| row.body == Body::Elsewhere) {
+                self.waiting.ask(&id);
+                self.desk.want(&id);
+                continue;
+            }
+            tried += 1;
+            if let Some(row) = self.waiting.remove(&id) {
+                self.attempt(&id, row, out)?;
+            }
+        }
+        self.show();
+        let next = self.waiting.first_due().map(|(due_us, _)| due_us);
+        let found = self.waiting.is_asking().then(|| self.now_us.saturating_add(FOUND_POLL_US));
+        Ok([next, found].into_iter().flatten().min())
+    }
+
+    fn write_notes(&mut self, notes: &mut dyn Notes) -> Result<(), Error> {
+        for id in self.changed.drain() {
+            let value = match (self.waiting.get(&id), self.settled.get(&id)) {
+                (Some(row), _) => Some(note::encode_parked(row)),
+                (None, Some(mark)) => Some(note::encode_settled(mark)),
+                (None, None) => None,
+            };
+            notes.note(&note::key(&id), value.as_deref())?;
+            self.noted.push(id);
+        }
+        Ok(())
+    }
+
+    fn committed(&mut self) {
+        for id in self.noted.drain(..) {
+            self.desk.set_mark(&id, self.settled.get(&id));
+            if let Some(row) = self.waiting.get(&id)
+                && let Some(error) = &row.error
+            {
+                self.desk.set_failure(&id, Failed { attempts: row.attempts, error: error.clone() });
+            }
+        }
+        self.show();
+    }
+}
