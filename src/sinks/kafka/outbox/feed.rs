@@ -19,7 +19,7 @@ use super::backoff;
 use super::columns::{Incoming, Layout, Says};
 use super::desk::{Desk, Failed, Found, Mark, Outcome, Overview, ParkedRow, SHOWN_MAX};
 use super::note::{self, Noted};
-use super::parked::{Aggregate, Body, Parked};
+use super::parked::{Aggregate, Body, Parked, Place};
 use super::record::{self, Event, Put};
 use super::time::ALWAYS;
 use super::waiting::Waiting;
@@ -34,7 +34,7 @@ use crate::tape;
 /// Prefix of the logical message that names rows to be retried.
 pub const RETRY_PREFIX: &str = "pgtape.outbox.retry";
 /// Rows that one call of `due` emits, at most: a Kafka transaction has its bounds.
-const DUE_ROWS_MAX: usize = 1_000;
+const DUE_ROWS_MAX: usize = 10_000;
 /// Bodies that were asked for are looked for this often.
 const FOUND_POLL_US: i64 = 20_000;
 /// What is shown is no older than this, while anything happens.
@@ -54,7 +54,10 @@ pub struct OutboxFeed {
     /// The notes of the Kafka transaction that is being committed.
     noted: Vec<Arc<str>>,
     unit: Unit,
-    next_seq: u64,
+    /// Changes up to here are in the notes: of a unit that was committed in parts, and is read again.
+    done: Option<Position>,
+    /// Whether there is a note of that.
+    done_noted: bool,
     now_us: i64,
     counts: Overview,
     shown_us: i64,
@@ -64,6 +67,8 @@ pub struct OutboxFeed {
 #[derive(Default)]
 struct Unit {
     commit_time_us: i64,
+    /// The last change that was read of it, until it ends.
+    at: Option<Position>,
     copy: Option<Copied>,
     /// Rows that an operator retries in this transaction, until their update comes.
     retried: HashMap<String, (Retried, Position)>,
@@ -72,10 +77,10 @@ struct Unit {
 /// Rows of a copy of the table.
 struct Copied {
     first: bool,
+    /// Whether it replaces what was there: what it lacks is gone.
+    replaces: bool,
     /// Rows that were known, and are still there.
     seen: HashSet<Arc<str>>,
-    /// Rows that were not, to be put into order at the end: their keys' order, for a copy has none.
-    gathered: Vec<(Option<i128>, Arc<str>, Parked)>,
 }
 
 /// The content of a retry message.
@@ -108,7 +113,8 @@ impl OutboxFeed {
             changed: HashSet::new(),
             noted: Vec::new(),
             unit: Unit::default(),
-            next_seq: 0,
+            done: None,
+            done_noted: false,
             now_us: ALWAYS,
             counts: Overview::default(),
             shown_us: ALWAYS,
@@ -148,8 +154,32 @@ impl OutboxFeed {
             Some(id) if self.settled.contains_key(&id) => self.mark_seen(&id, row.says),
             Some(id) => self.changed_while_parked(&id, row)?,
             None if row.says.delivered || row.says.dead => {}
-            None if self.unit.copy.is_some() => self.gather(row, at)?,
+            None if self.unit.copy.is_some() => self.copied(row, at)?,
             None => self.admit(row, at, out)?,
+        }
+        Ok(())
+    }
+
+    /// A change whose effect is in the notes: what only the rest of its unit needs.
+    fn again(&mut self, message: &Message<'_>, at: Position) -> Result<(), Error> {
+        match message {
+            Message::Insert { relation_id, new } => {
+                if let Some(layout) = self.layout(*relation_id)? {
+                    let known = self.known(&layout.read(*new)?.id);
+                    if let Some(copy) = &mut self.unit.copy {
+                        copy.seen.extend(known);
+                    }
+                }
+            }
+            Message::Update { relation_id, new, .. } => {
+                if let Some(layout) = self.layout(*relation_id)? {
+                    self.unit.retried.remove(&*layout.read(*new)?.id);
+                }
+            }
+            Message::Logical(logical) if logical.transactional && logical.prefix == RETRY_PREFIX => {
+                self.retry_message(logical, at);
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -160,41 +190,28 @@ impl OutboxFeed {
         settled.or_else(|| self.waiting.get(id).map(|_| Arc::from(id)))
     }
 
-    /// A copied row that nothing is known of.
-    fn gather(&mut self, row: &Incoming<'_>, at: Position) -> Result<(), Error> {
-        let marked = self.settings.columns.marked();
-        let parked = self.park_row(row, at)?;
+    /// A copied row that nothing is known of. It waits for the others: a copy has no order.
+    fn copied(&mut self, row: &Incoming<'_>, at: Position) -> Result<(), Error> {
         let Some(copy) = &mut self.unit.copy else { return Ok(()) };
-        if marked || copy.first {
-            copy.gathered.push((row.id.parse().ok(), Arc::from(&*row.id), parked));
+        if !copy.first && !self.settings.columns.marked() {
+            return Ok(());
         }
-        Ok(())
+        let id: Arc<str> = Arc::from(&*row.id);
+        copy.seen.insert(Arc::clone(&id));
+        let mut parked = parked_of(row, at)?;
+        parked.place = Place::of_copied(at, &id, parked.available_us);
+        self.park(id, parked)
     }
 
     /// An event of a row that nothing is known of: it goes now, or it waits.
     fn admit(&mut self, row: &Incoming<'_>, at: Position, out: &mut dyn Out) -> Result<(), Error> {
-        let parked = self.park_row(row, at)?;
+        let parked = parked_of(row, at)?;
         let id: Arc<str> = Arc::from(&*row.id);
         let now = parked.due_us() <= self.clock_us() && !self.waiting.holds(&parked.aggregate);
         match (now, &parked.body) {
             (true, Body::Held { .. }) => self.attempt(&id, parked, out),
             (true, Body::Elsewhere) | (false, _) => self.park(id, parked),
         }
-    }
-
-    fn park_row(&mut self, row: &Incoming<'_>, at: Position) -> Result<Parked, Error> {
-        self.next_seq += 1;
-        Ok(Parked {
-            seq: self.next_seq,
-            aggregate: Arc::new(row.aggregate()?),
-            event_type: row.event_type()?,
-            body: row.body()?,
-            available_us: row.available_us()?,
-            retry_us: ALWAYS,
-            attempts: 0,
-            error: None,
-            at,
-        })
     }
 
     /// Lets a row wait. When too much is held its body is left in the table, unless the table may lose it.
@@ -388,15 +405,14 @@ impl OutboxFeed {
     fn retry_the_rest(&mut self) -> Result<(), Error> {
         let mut rest: Vec<_> = std::mem::take(&mut self.unit.retried).into_values().collect();
         rest.sort_by_key(|(row, at)| (*at, row.id.parse::<i128>().ok(), row.id.clone()));
-        for (row, at) in rest {
+        for (within, (row, at)) in (0_i64..).zip(rest) {
             self.forget_lingering(&row.id);
             match self.known(&row.id) {
                 Some(id) if self.settled.contains_key(&id) => {}
                 Some(id) => self.hurry(&id),
                 None => {
-                    self.next_seq += 1;
                     let parked = Parked {
-                        seq: self.next_seq,
+                        place: Place { within, ..Place::of(at) },
                         aggregate: Arc::new(Aggregate { kind: row.aggregate_type, id: row.aggregate_id }),
                         event_type: row.event_type,
                         body: Body::Elsewhere,
@@ -409,22 +425,6 @@ impl OutboxFeed {
                     self.park(Arc::from(row.id), parked)?;
                 }
             }
-        }
-        Ok(())
-    }
-
-    /// The copy is whole: rows that it lacks are gone, new ones wait in the order of their keys.
-    fn end_copy(&mut self, mut copy: Copied) -> Result<(), Error> {
-        if self.settings.columns.marked() {
-            self.forget_all_but(&copy.seen);
-        }
-        copy.gathered.sort_by(|(key, _, row), (other_key, _, other)| {
-            (key, row.available_us, row.at).cmp(&(other_key, other.available_us, other.at))
-        });
-        for (_, id, mut row) in copy.gathered {
-            self.next_seq += 1;
-            row.seq = self.next_seq;
-            self.park(id, row)?;
         }
         Ok(())
     }
@@ -481,6 +481,20 @@ impl OutboxFeed {
     }
 }
 
+fn parked_of(row: &Incoming<'_>, at: Position) -> Result<Parked, Error> {
+    Ok(Parked {
+        place: Place::of(at),
+        aggregate: Arc::new(row.aggregate()?),
+        event_type: row.event_type()?,
+        body: row.body()?,
+        available_us: row.available_us()?,
+        retry_us: ALWAYS,
+        attempts: 0,
+        error: None,
+        at,
+    })
+}
+
 fn event<'a>(id: &'a str, row: &'a Parked) -> Event<'a> {
     let (payload, headers) = match &row.body {
         Body::Held { payload, headers } => (payload.as_deref(), headers.as_deref()),
@@ -491,6 +505,11 @@ fn event<'a>(id: &'a str, row: &'a Parked) -> Event<'a> {
 
 impl Feed for OutboxFeed {
     fn restore(&mut self, key: &str, value: &[u8]) -> Result<(), Error> {
+        if key == note::DONE {
+            self.done = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+            self.done_noted = true;
+            return Ok(());
+        }
         let noted = note::id(key).and_then(|id| Some((id, note::decode(value)?)));
         let Some((id, noted)) = noted else {
             let what = format!("a note of the outbox {} cannot be understood", self.settings.table);
@@ -499,10 +518,7 @@ impl Feed for OutboxFeed {
         };
         let id: Arc<str> = Arc::from(id);
         match noted {
-            Noted::Parked(row) => {
-                self.next_seq = self.next_seq.max(row.seq);
-                self.waiting.insert(id, row);
-            }
+            Noted::Parked(row) => self.waiting.insert(id, row),
             Noted::Settled(mark) if self.settings.columns.marked() => {
                 self.desk.set_mark(&id, Some(&mark));
                 self.settled.insert(id, mark);
@@ -522,18 +538,26 @@ impl Feed for OutboxFeed {
 
     fn begin(&mut self, head: &tape::Head, _out: &mut dyn Out) -> Result<(), Error> {
         let table = self.settings.table.to_string();
-        let copied = |first| Copied { first, seen: HashSet::new(), gathered: Vec::new() };
+        let copied = |first, replaces| Copied { first, replaces, seen: HashSet::new() };
         let replaced = head.tables.contains(&table);
         let copy = match head.kind {
-            tape::Kind::Copy if replaced => Some(copied(true)),
-            tape::Kind::Refresh if replaced => Some(copied(false)),
-            tape::Kind::Copy | tape::Kind::Refresh | tape::Kind::Stream | tape::Kind::Message => None,
+            // One that does not say what it replaces begins a sink.
+            tape::Kind::Copy => Some(copied(true, replaced)),
+            tape::Kind::Refresh if replaced => Some(copied(false, true)),
+            tape::Kind::Refresh | tape::Kind::Stream | tape::Kind::Message => None,
         };
-        self.unit = Unit { commit_time_us: head.commit_time_us, copy, retried: HashMap::new() };
+        self.unit = Unit { commit_time_us: head.commit_time_us, at: None, copy, retried: HashMap::new() };
+        self.done = self.done.filter(|done| done.lsn == head.end_lsn);
         Ok(())
     }
 
     fn message(&mut self, _lsn: Lsn, message: &Message<'_>, at: Position, out: &mut dyn Out) -> Result<(), Error> {
+        if message.ops() > 0 {
+            self.unit.at = Some(at);
+            if self.done.is_some_and(|done| at <= done) {
+                return self.again(message, at);
+            }
+        }
         match message {
             Message::Relation(described) => self.learn(described)?,
             Message::Insert { relation_id, new } => {
@@ -575,9 +599,14 @@ impl Feed for OutboxFeed {
     }
 
     fn commit(&mut self, _head: &tape::Head, _out: &mut dyn Out) -> Result<(), Error> {
-        if let Some(copy) = self.unit.copy.take() {
-            self.end_copy(copy)?;
+        // Rows that a whole copy lacks are gone.
+        if let Some(copy) = self.unit.copy.take()
+            && copy.replaces
+            && self.settings.columns.marked()
+        {
+            self.forget_all_but(&copy.seen);
         }
+        (self.unit.at, self.done) = (None, None);
         self.retry_the_rest()
     }
 
@@ -606,6 +635,13 @@ impl Feed for OutboxFeed {
     }
 
     fn write_notes(&mut self, notes: &mut dyn Notes) -> Result<(), Error> {
+        // In the middle of a unit, or while one is to be read again of which a part is committed.
+        match self.unit.at.max(self.done) {
+            Some(at) => notes.note(note::DONE, Some(at.to_string().as_bytes()))?,
+            None if self.done_noted => notes.note(note::DONE, None)?,
+            None => {}
+        }
+        self.done_noted = self.unit.at.max(self.done).is_some();
         for id in self.changed.drain() {
             let value = match (self.waiting.get(&id), self.settled.get(&id)) {
                 (Some(row), _) => Some(note::encode_parked(row)),

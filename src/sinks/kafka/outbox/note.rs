@@ -1,4 +1,5 @@
-//! Notes: what a restart must know of a row, as JSON. One note a row, under its id.
+//! Notes: what a restart must know of a row, as JSON. One note a row, under its id; and one of a unit
+//! that is committed in parts, while it is.
 
 use std::sync::Arc;
 
@@ -7,11 +8,14 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::desk::{Mark, Outcome};
-use super::parked::{Aggregate, Body, NOTE_BODY_BYTES_MAX, Parked};
+use super::parked::{Aggregate, Body, NOTE_BODY_BYTES_MAX, Parked, Place};
 use crate::model::Position;
 
 /// Before the row's id in the note's key.
 const KEY_PREFIX: &str = "row/";
+
+/// The key of the note that says how far a unit was read whose effect is committed in parts.
+pub const DONE: &str = "done";
 
 /// The key of a row's note.
 #[must_use]
@@ -38,7 +42,9 @@ pub enum Noted {
 #[serde(tag = "is", rename_all = "snake_case", deny_unknown_fields)]
 enum Text {
     Parked {
-        seq: u64,
+        /// Only where it is not that of `at`: of a copied row.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        within: Option<i64>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         aggregate_type: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,7 +86,7 @@ pub fn encode_parked(row: &Parked) -> Vec<u8> {
         Body::Held { .. } | Body::Elsewhere => BodyText::Elsewhere,
     };
     bytes(&Text::Parked {
-        seq: row.seq,
+        within: Some(row.place.within).filter(|_| row.place != Place::of(row.at)),
         aggregate_type: row.aggregate.kind.clone(),
         aggregate_id: row.aggregate.id.clone(),
         event_type: row.event_type.clone(),
@@ -121,7 +127,7 @@ fn bytes(text: &Text) -> Vec<u8> {
 pub fn decode(value: &[u8]) -> Option<Noted> {
     Some(match serde_json::from_slice(value).ok()? {
         Text::Parked {
-            seq,
+            within,
             aggregate_type,
             aggregate_id,
             event_type,
@@ -131,17 +137,21 @@ pub fn decode(value: &[u8]) -> Option<Noted> {
             attempts,
             error,
             at,
-        } => Noted::Parked(Parked {
-            seq,
-            aggregate: Arc::new(Aggregate { kind: aggregate_type, id: aggregate_id }),
-            event_type,
-            body: decode_body(body)?,
-            available_us,
-            retry_us,
-            attempts,
-            error,
-            at: at.parse::<Position>().ok()?,
-        }),
+        } => {
+            let at = at.parse::<Position>().ok()?;
+            let place = within.map_or_else(|| Place::of(at), |within| Place { lsn: at.lsn, within });
+            Noted::Parked(Parked {
+                place,
+                aggregate: Arc::new(Aggregate { kind: aggregate_type, id: aggregate_id }),
+                event_type,
+                body: decode_body(body)?,
+                available_us,
+                retry_us,
+                attempts,
+                error,
+                at,
+            })
+        }
         Text::Delivered { at_us, attempts } => Noted::Settled(Mark { at_us, attempts, outcome: Outcome::Delivered }),
         Text::Dead { at_us, attempts, reason } => {
             Noted::Settled(Mark { at_us, attempts, outcome: Outcome::Dead(reason) })
@@ -166,7 +176,7 @@ mod tests {
 
     fn parked(body: Body) -> Parked {
         Parked {
-            seq: 7,
+            place: Place { lsn: Lsn(9), within: 7 },
             aggregate: Arc::new(Aggregate { kind: Some("order".into()), id: None }),
             event_type: Some("order.placed".into()),
             body,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::Position;
+use crate::model::{Lsn, Position};
 
 /// What a note may hold of payload and headers; larger ones are read from the table again after a restart.
 pub const NOTE_BODY_BYTES_MAX: usize = 256 << 10;
@@ -23,6 +23,30 @@ impl Aggregate {
     #[must_use]
     pub fn name(&self) -> String {
         format!("{}/{}", self.kind.as_deref().unwrap_or_default(), self.id.as_deref().unwrap_or_default())
+    }
+}
+
+/// Where an event stands among the others: by the unit that brought it, and then by its number there. A copy brings its rows
+/// in no order: they stand by their ids, where these are numbers, else by when they are available.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// End of the unit.
+    pub lsn: Lsn,
+    /// Within it.
+    pub within: i64,
+}
+
+impl Place {
+    /// Of a change in the stream.
+    #[must_use]
+    pub fn of(at: Position) -> Self {
+        Self { lsn: at.lsn, within: i64::try_from(at.op).unwrap_or(i64::MAX) }
+    }
+
+    /// Of a copied row.
+    #[must_use]
+    pub fn of_copied(at: Position, id: &str, available_us: i64) -> Self {
+        Self { lsn: at.lsn, within: id.parse().unwrap_or(available_us) }
     }
 }
 
@@ -66,8 +90,8 @@ impl std::fmt::Debug for Body {
 /// An event that waits, for its time or for another attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parked {
-    /// Its place among all rows that ever waited: the order within its aggregate.
-    pub seq: u64,
+    /// Its place: the order within its aggregate.
+    pub place: Place,
     /// Whose it is.
     pub aggregate: Arc<Aggregate>,
     /// The header `eventType`.

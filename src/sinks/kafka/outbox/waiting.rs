@@ -2,19 +2,19 @@
 //!
 //! Invariants: only the oldest row of an aggregate can be due; what is held in memory is counted to the byte.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::parked::{Aggregate, Body, Parked};
+use super::parked::{Aggregate, Body, Parked, Place};
 
 /// Rows that wait.
 #[derive(Debug, Default)]
 pub struct Waiting {
     rows: HashMap<Arc<str>, Slot>,
     /// The rows of each aggregate, oldest first.
-    queues: HashMap<Arc<Aggregate>, BTreeMap<u64, Arc<str>>>,
+    queues: HashMap<Arc<Aggregate>, BTreeSet<(Place, Arc<str>)>>,
     /// The oldest rows of all aggregates by the time they are due, but for those whose body is being read.
-    heads: BTreeMap<(i64, u64), Arc<str>>,
+    heads: BTreeSet<(i64, Place, Arc<str>)>,
     /// Rows whose body is being read.
     asked: usize,
     bytes_alone: usize,
@@ -60,14 +60,15 @@ impl Waiting {
 
     /// The row that is due first, and when.
     pub fn first_due(&self) -> Option<(i64, Arc<str>)> {
-        self.heads.first_key_value().map(|((due, _), id)| (*due, Arc::clone(id)))
+        self.heads.first().map(|(due, _, id)| (*due, Arc::clone(id)))
     }
 
     /// The head of its aggregate that is due first, and those that wait behind others: in the order they may be expected.
     pub fn soonest(&self, limit: usize) -> Vec<(Arc<str>, &Parked)> {
-        let heads = self.heads.values();
-        let behind = self.queues.values().flat_map(|queue| queue.values().skip(1));
-        let asked = self.queues.values().filter_map(|queue| queue.values().next()).filter(|id| self.is_asked(id));
+        let heads = self.heads.iter().map(|(_, _, id)| id);
+        let behind = self.queues.values().flat_map(|queue| queue.iter().skip(1)).map(|(_, id)| id);
+        let first = self.queues.values().filter_map(|queue| queue.first()).map(|(_, id)| id);
+        let asked = first.filter(|id| self.is_asked(id));
         let ids = asked.chain(heads).chain(behind).take(limit);
         ids.filter_map(|id| Some((Arc::clone(id), self.get(id)?))).collect()
     }
@@ -83,7 +84,7 @@ impl Waiting {
         self.bytes_alone += row.bytes_alone(&id);
         self.bytes_of_bodies += row.body.bytes();
         let aggregate = Arc::clone(&row.aggregate);
-        self.queues.entry(Arc::clone(&aggregate)).or_default().insert(row.seq, Arc::clone(&id));
+        self.queues.entry(Arc::clone(&aggregate)).or_default().insert((row.place, Arc::clone(&id)));
         self.rows.insert(id, Slot { row, asked: false });
         self.take_head(&aggregate);
     }
@@ -92,12 +93,12 @@ impl Waiting {
     pub fn remove(&mut self, id: &str) -> Option<Parked> {
         let aggregate = Arc::clone(&self.rows.get(id)?.row.aggregate);
         self.leave_head(&aggregate);
-        let slot = self.rows.remove(id)?;
+        let (id, slot) = self.rows.remove_entry(id)?;
         self.asked -= usize::from(slot.asked);
-        self.bytes_alone -= slot.row.bytes_alone(id);
+        self.bytes_alone -= slot.row.bytes_alone(&id);
         self.bytes_of_bodies -= slot.row.body.bytes();
         let queue = self.queues.get_mut(&aggregate).expect("a row that waits is in its queue");
-        queue.remove(&slot.row.seq);
+        queue.remove(&(slot.row.place, id));
         if queue.is_empty() {
             self.queues.remove(&aggregate);
         }
@@ -108,13 +109,13 @@ impl Waiting {
     /// Changes a row, but neither its aggregate nor its place.
     pub fn change(&mut self, id: &str, change: impl FnOnce(&mut Parked)) {
         let Some(slot) = self.rows.get(id) else { return };
-        let (aggregate, seq) = (Arc::clone(&slot.row.aggregate), slot.row.seq);
+        let (aggregate, place) = (Arc::clone(&slot.row.aggregate), slot.row.place);
         self.leave_head(&aggregate);
         let slot = self.rows.get_mut(id).expect("it was there");
         self.bytes_alone -= slot.row.bytes_alone(id);
         self.bytes_of_bodies -= slot.row.body.bytes();
         change(&mut slot.row);
-        assert!(slot.row.seq == seq && slot.row.aggregate == aggregate, "a row keeps its place");
+        assert!(slot.row.place == place && slot.row.aggregate == aggregate, "a row keeps its place");
         self.bytes_alone += slot.row.bytes_alone(id);
         self.bytes_of_bodies += slot.row.body.bytes();
         self.take_head(&aggregate);
@@ -146,22 +147,20 @@ impl Waiting {
     }
 
     fn leave_head(&mut self, aggregate: &Arc<Aggregate>) {
-        if let Some(place) = self.head_of(aggregate) {
-            self.heads.remove(&place.0);
+        if let Some(head) = self.head_of(aggregate) {
+            self.heads.remove(&head);
         }
     }
 
     fn take_head(&mut self, aggregate: &Arc<Aggregate>) {
-        if let Some((place, id)) = self.head_of(aggregate) {
-            self.heads.insert(place, id);
-        }
+        self.heads.extend(self.head_of(aggregate));
     }
 
-    /// The place of the aggregate's oldest row among the heads, unless its body is being read.
-    fn head_of(&self, aggregate: &Arc<Aggregate>) -> Option<((i64, u64), Arc<str>)> {
-        let (seq, id) = self.queues.get(aggregate)?.first_key_value()?;
+    /// The aggregate's oldest row as it stands among the heads, unless its body is being read.
+    fn head_of(&self, aggregate: &Arc<Aggregate>) -> Option<(i64, Place, Arc<str>)> {
+        let (place, id) = self.queues.get(aggregate)?.first()?;
         let slot = &self.rows[id];
-        (!slot.asked).then(|| ((slot.row.due_us(), *seq), Arc::clone(id)))
+        (!slot.asked).then(|| (slot.row.due_us(), *place, Arc::clone(id)))
     }
 }
 
@@ -169,13 +168,13 @@ impl Waiting {
 mod tests {
     use super::super::time::ALWAYS;
     use super::*;
-    use crate::model::Position;
+    use crate::model::{Lsn, Position};
 
-    fn row(seq: u64, aggregate: &str, due_us: i64) -> Parked {
+    fn row(within: i64, aggregate: &str, due_us: i64) -> Parked {
         let aggregate = Aggregate { kind: Some("t".into()), id: Some(aggregate.into()) };
         let body = Body::Held { payload: Some(b"12345".to_vec()), headers: None };
         Parked {
-            seq,
+            place: Place { lsn: Lsn(1), within },
             aggregate: Arc::new(aggregate),
             event_type: None,
             body,

@@ -8,8 +8,9 @@ use super::*;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Insert { aggregate: u8, available_in_s: i64, refusals: u32 },
+    Insert { aggregate: u8, available_in_s: i64, refusals: u32, rows: u8 },
     Read,
+    ReadInParts { part: usize, killed: bool },
     Commit,
     Tick(i64),
     Mark,
@@ -21,8 +22,9 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => (0..3_u8, prop_oneof![3 => Just(0_i64), 1 => 1..20_i64], prop_oneof![4 => Just(0_u32), 1 => 1..5_u32])
-            .prop_map(|(aggregate, available_in_s, refusals)| Step::Insert { aggregate, available_in_s, refusals }),
+        6 => (0..3_u8, prop_oneof![3 => Just(0_i64), 1 => 1..20_i64], prop_oneof![4 => Just(0_u32), 1 => 1..5_u32], prop_oneof![3 => Just(1_u8), 1 => 2..6_u8])
+            .prop_map(|(aggregate, available_in_s, refusals, rows)| Step::Insert { aggregate, available_in_s, refusals, rows }),
+        3 => (0..5_usize, any::<bool>()).prop_map(|(part, killed)| Step::ReadInParts { part, killed }),
         8 => Just(Step::Read),
         5 => Just(Step::Commit),
         4 => (0..10_i64).prop_map(Step::Tick),
@@ -51,20 +53,22 @@ fn run(settings: &str, steps: &[Step]) {
     let (mut expected, mut rows) = (Expected::default(), 0_u32);
     for step in steps {
         match step {
-            Step::Insert { aggregate, available_in_s, refusals } => {
-                rows += 1;
-                let row = Row {
-                    id: rows.to_string(),
-                    aggregate: aggregate.to_string(),
+            Step::Insert { aggregate, available_in_s, refusals, rows: count } => {
+                let row = |number: u8| Row {
+                    id: (rows + 1 + u32::from(number)).to_string(),
+                    aggregate: (aggregate + number % 2).to_string(),
                     payload: Some(refusals.to_string()),
                     headers: "{}".into(),
                     available_s: world.now_s + available_in_s,
                     status: "pending".into(),
                     ..Row::default()
                 };
-                expected.available_s.insert(row.id.clone(), row.available_s);
-                world.insert_row(row);
+                let new: Vec<Row> = (0..*count).map(row).collect();
+                rows += u32::from(*count);
+                expected.available_s.extend(new.iter().map(|row| (row.id.clone(), row.available_s)));
+                world.insert_rows(new);
             }
+            Step::ReadInParts { part, killed } => drop(world.read_parts(Some(*part), *killed)),
             Step::Read => drop(world.read()),
             Step::Commit => world.kafka_commit(),
             Step::Tick(seconds) => drop(world.tick(*seconds)),

@@ -254,9 +254,13 @@ impl World {
     }
 
     fn insert_row(&mut self, row: Row) {
-        let message = self.insert_message(&row);
-        self.unit(tape::Kind::Stream, vec![message]);
-        self.table.insert(row.id.clone(), row);
+        self.insert_rows(vec![row]);
+    }
+
+    fn insert_rows(&mut self, rows: Vec<Row>) {
+        let messages = rows.iter().map(|row| self.insert_message(row)).collect();
+        self.unit(tape::Kind::Stream, messages);
+        self.table.extend(rows.into_iter().map(|row| (row.id.clone(), row)));
     }
 
     /// A change of a row; `unchanged` when its payload is out of line, and not sent.
@@ -322,11 +326,16 @@ impl World {
 
     /// Reads one unit; false at the end of the tape.
     fn read(&mut self) -> bool {
-        let Some((kind, messages)) = self.tape.get(self.read) else { return false };
+        self.read_parts(None, false)
+    }
+
+    /// Reads one unit, which is committed in the middle, after so many messages; and the process is killed there, if wanted.
+    fn read_parts(&mut self, part: Option<usize>, killed: bool) -> bool {
+        let Some((kind, messages)) = self.tape.get(self.read).cloned() else { return false };
         let lsn = Lsn(16 * (u64::try_from(self.read).unwrap() + 1));
         let copied = matches!(kind, tape::Kind::Copy | tape::Kind::Refresh);
         let head = tape::Head {
-            kind: *kind,
+            kind,
             xid: 1,
             begin_lsn: lsn,
             commit_lsn: lsn,
@@ -339,10 +348,17 @@ impl World {
         };
         self.feed.begin(&head, &mut self.broker).unwrap();
         let mut op = 0;
-        for raw in messages {
+        for (number, raw) in messages.iter().enumerate() {
             let message = decode(raw).unwrap();
             self.feed.message(lsn, &message, Position::at(lsn, op), &mut self.broker).unwrap();
             op += message.ops();
+            if part == Some(number) {
+                self.kafka_commit();
+                if killed {
+                    self.crash();
+                    return true;
+                }
+            }
         }
         self.feed.commit(&head, &mut self.broker).unwrap();
         self.read += 1;
