@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::error::{ApiError, Code};
+use super::kafka::KafkaOrders;
 use super::status::Status;
 use crate::model::{Lsn, Position};
 use crate::refusal::Refusal;
@@ -37,6 +38,8 @@ pub struct Service {
     pub nudge: Arc<dyn Fn(Lsn) + Send + Sync>,
     /// Makes verifications.
     pub verify: Arc<dyn VerifyHandle>,
+    /// Gives orders to Kafka sinks.
+    pub kafka: Arc<dyn KafkaOrders>,
     /// Ends streamed answers.
     pub stop: CancellationToken,
 }

@@ -9,6 +9,7 @@ mod books;
 mod error;
 mod health;
 mod json;
+mod kafka;
 mod params;
 mod read;
 mod router;
@@ -25,6 +26,7 @@ mod tests;
 
 pub use app::{Limits, Service, VerifyFuture, VerifyHandle};
 pub use error::{ApiError, Code};
+pub use kafka::{KafkaOrders, OrderFuture};
 pub use router::router;
 pub use serve::{ADDRESS_FILE, Bound, bind};
 pub use status::{Alarm, KafkaStatus, SinkStatus, SlotStatus, SourceStatus, Status, TableStatus, TapeStatus};

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use axum::http::HeaderMap;
+
 use super::error::{ApiError, Code};
 use crate::model::Position;
 
@@ -83,6 +85,53 @@ impl Params {
             }
         }
     }
+}
+
+/// Parameters of a request that knows all their names.
+#[derive(Debug)]
+pub(super) struct Named(Vec<(String, String)>);
+
+impl Named {
+    /// Refuses a parameter of another name, and one that is there twice.
+    pub fn parse(pairs: Vec<(String, String)>, names: &[&str]) -> Result<Self, ApiError> {
+        for (at, (name, _)) in pairs.iter().enumerate() {
+            let wrong = match names.contains(&name.as_str()) {
+                false => format!("there is no parameter '{name}' here"),
+                true if pairs[..at].iter().any(|(before, _)| before == name) => {
+                    format!("{name} is there more than once")
+                }
+                true => continue,
+            };
+            return Err(ApiError::new(Code::BadRequest, wrong, "see docs/API.md"));
+        }
+        Ok(Self(pairs))
+    }
+
+    /// The value of a parameter.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a parameter that must be there.
+    pub fn needed(&self, name: &str) -> Result<&str, ApiError> {
+        self.get(name).filter(|value| !value.is_empty()).ok_or_else(|| {
+            ApiError::new(Code::BadRequest, format!("the parameter {name} is missing"), "see docs/API.md")
+        })
+    }
+}
+
+/// The header that says why something is changed. A web page cannot send it unasked, so that none a browser happens to
+/// show can change anything here.
+pub(super) const REASON: &str = "pgtape-reason";
+
+/// Why something is to be changed; refused without.
+pub(super) fn reason(headers: &HeaderMap) -> Result<String, ApiError> {
+    let said = headers.get(REASON).and_then(|value| value.to_str().ok()).map(str::trim).unwrap_or_default();
+    if said.is_empty() {
+        let hint = "say why in the header Pgtape-Reason";
+        return Err(ApiError::new(Code::BadRequest, "this changes something, and no reason is given", hint));
+    }
+    Ok(said.to_owned())
 }
 
 /// `eq.id` and `id` are one column, `eq.limit` and `limit` are not.

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::app::{App, Limits, Service};
 use super::error::{ApiError, Code};
 use super::params::WAIT_MAX;
-use super::{books, health, rows, snapshot, stamp, verify};
+use super::{books, health, kafka, rows, snapshot, stamp, verify};
 
 /// The whole service as a router.
 pub fn router(service: Service, limits: Limits) -> Router {
@@ -25,6 +25,7 @@ pub fn router(service: Service, limits: Limits) -> Router {
         .layer(from_fn_with_state(app.clone(), in_time));
     Router::new()
         .route("/v1/verify", post(verify::verify))
+        .route("/v1/kafka/{sink}/{order}", post(kafka::order))
         .merge(bounded)
         .layer(from_fn_with_state(app.clone(), in_turn))
         // Health is answered whatever the load.

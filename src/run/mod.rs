@@ -18,6 +18,7 @@ mod kafka;
 mod kafka;
 mod largest;
 mod nudge;
+mod orders;
 mod retention;
 mod say;
 mod settings;
@@ -253,6 +254,7 @@ fn api_service(service: &Service, stop: &CancellationToken) -> api::Service {
         standby: service.scene.sinks.as_ref().map(|sinks| sinks.standby.clone()),
         nudge: nudge::start(Arc::clone(&service.scene), service.stop_rest.clone()),
         verify: verification::handle(service.verifier.clone(), service.scene.metrics.clone()),
+        kafka: orders::handle(service.scene.kafka.clone()),
         stop: stop.clone(),
     }
 }

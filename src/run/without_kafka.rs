@@ -6,14 +6,26 @@ use super::Part;
 use super::ingest::{Aim, Ingest};
 use crate::config::{Config, SinkName};
 use crate::refusal::{Kind, Refusal};
+use crate::sinks::kafka::orders::{Obeyed, Order};
 use crate::sinks::kafka::report::Report;
 use crate::sinks::standby::StandbyReader;
 use crate::tape::Pins;
 
 /// A sink that there is none of.
+#[derive(Clone)]
 pub enum Handle {}
 
 impl Handle {
+    /// Never asked.
+    pub fn name(&self) -> &str {
+        match *self {}
+    }
+
+    /// Never asked.
+    pub async fn order(&self, _: Order) -> Result<Obeyed, Refusal> {
+        match *self {}
+    }
+
     /// Never asked.
     pub fn report(&self) -> Report {
         match *self {}

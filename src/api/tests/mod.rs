@@ -123,6 +123,16 @@ impl Filler {
 /// A verification that says what it was told to say.
 struct Verdict(Result<Value, Refusal>);
 
+/// There is no Kafka sink.
+struct NoKafka;
+
+impl KafkaOrders for NoKafka {
+    fn order(&self, sink: &str, _: crate::sinks::kafka::orders::Order) -> crate::api::OrderFuture {
+        let what = format!("'{sink}' is not a Kafka sink");
+        Box::pin(async move { Err(Refusal::new(Kind::Usage, what, "no Kafka sink is configured")) })
+    }
+}
+
 impl VerifyHandle for Verdict {
     fn verify(&self) -> VerifyFuture {
         let verdict = self.0.clone();
@@ -172,6 +182,7 @@ impl Server {
             standby,
             nudge: Arc::new(move |lsn| told.lock().unwrap().push(lsn)),
             verify: Arc::new(Verdict(verdict)),
+            kafka: Arc::new(NoKafka),
             stop: stop.clone(),
         };
         let limits = Limits { requests_max: 8, snapshots_max: 1, request_timeout: Duration::from_secs(30) };

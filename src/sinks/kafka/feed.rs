@@ -83,4 +83,12 @@ pub trait Feed: Send {
     fn stopped(&self) -> Vec<Stop> {
         Vec::new()
     }
+    /// Those of them that are to go on: they are owed what they missed.
+    fn owed(&self) -> Vec<Stop> {
+        Vec::new()
+    }
+    /// What was owed has been produced; those that are `left` have stopped again.
+    fn paid(&mut self, left: Vec<Stop>) {
+        drop(left);
+    }
 }

@@ -11,6 +11,7 @@ pub mod changes;
 pub mod client;
 pub mod feed;
 pub mod json;
+pub mod orders;
 pub mod outbox;
 pub mod progress;
 #[cfg(feature = "kafka")]

@@ -26,12 +26,12 @@ use std::sync::Arc;
 
 pub use mask::Mask;
 pub use settings::{Format, Secret, Settings, Special, Truncate, Unfitting};
-pub use stopped::{Stop, Stopped};
+pub use stopped::{Stop, Stopped, note_of};
 
 use super::feed::{Feed, Notes, Out, Produce, PutError};
 use super::json::{self, Connector, Records, Snapshot, Types};
 use super::topic;
-use crate::model::{Lsn, Position, Relation, TableName};
+use crate::model::{Lsn, OP_ALL, Position, Relation, TableName};
 use crate::pgoutput::{Logical, Message, RelationChange, Relations, TableFacts};
 use crate::sinks::Error;
 use crate::tape::{Head, Kind};
@@ -61,6 +61,10 @@ pub struct Changes {
     topics: Topics,
     heartbeat_at: i64,
     quarantined: u64,
+    /// Whether only what stopped topics missed is produced.
+    catching_up: bool,
+    /// The change at hand.
+    at: Position,
 }
 
 /// Topics beside those of tables.
@@ -94,8 +98,32 @@ impl Changes {
             topics,
             heartbeat_at: 0,
             quarantined: 0,
+            catching_up: false,
+            at: after,
             settings,
         }
+    }
+
+    /// A feed of what topics that had stopped are owed, from the oldest stop on.
+    #[must_use]
+    pub fn catching_up(settings: &Settings, from: Position, owed: Vec<Stop>) -> Self {
+        let beside = Settings { messages: false, transactions: false, heartbeat_every: None, ..settings.clone() };
+        let stopped = owed.into_iter().collect();
+        Self { stopped, catching_up: true, ..Self::new(Arc::new(beside), from, None) }
+    }
+
+    /// Whether the table is to be produced now.
+    fn is_on(&self, table: &TableName) -> bool {
+        match self.catching_up {
+            true => self.stopped.is_owed(table, self.unit.end_lsn),
+            false => !self.stopped.holds(table),
+        }
+    }
+
+    /// Everything up to here has been produced: all before the change at hand.
+    fn done(&self) -> Position {
+        let first = self.at.op == 0 || self.at.op == OP_ALL || self.at.lsn != self.unit.end_lsn;
+        if first { self.unit.before } else { Position::at(self.at.lsn, self.at.op - 1) }
     }
 
     /// Takes in what a message says of tables; `false`: it is not of that kind.
@@ -136,9 +164,10 @@ impl Changes {
         }
         let facts = self.facts.get(&relation.id);
         match Route::new(&self.settings, &self.connector, relation, facts, &self.types) {
-            Ok(route) => (!self.stopped.holds(table)).then_some(route),
+            Ok(route) => self.is_on(table).then_some(route),
+            Err(_) if !self.is_on(table) => None,
             Err(why) => {
-                self.stopped.stop(table, self.unit.before, why);
+                self.stopped.stop(table, self.done(), why);
                 None
             }
         }
@@ -151,6 +180,9 @@ impl Changes {
         }
         let Some(Some(route)) = self.routes.get(&id).map(|route| route.as_ref()) else { return Ok(()) };
         let (table, topic) = (route.relation.table.clone(), Arc::clone(&route.topic));
+        if self.catching_up && self.stopped.has(&table, at) {
+            return Ok(());
+        }
         self.first_event(lsn, out)?;
         let stamp = self.unit.stamp(lsn, self.number(&table));
         self.records.clear();
@@ -286,6 +318,11 @@ impl Feed for Changes {
 
     fn begin(&mut self, head: &Head, out: &mut dyn Out) -> Result<(), Error> {
         self.unit.begin(head, (self.settings.clock)());
+        self.at = self.unit.before;
+        if self.catching_up {
+            // A table may have stopped later than others: it is on from there.
+            self.routes.clear();
+        }
         self.numbers.clear();
         match head.kind {
             Kind::Copy | Kind::Refresh => self.replace(head, out),
@@ -294,6 +331,7 @@ impl Feed for Changes {
     }
 
     fn message(&mut self, lsn: Lsn, message: &Message<'_>, at: Position, out: &mut dyn Out) -> Result<(), Error> {
+        self.at = at;
         match message {
             Message::Insert { relation_id, new } => self.row(*relation_id, self.inserted(*new), lsn, at, out),
             Message::Update { relation_id, old, new } => {
@@ -342,6 +380,9 @@ impl Feed for Changes {
     }
 
     fn write_notes(&mut self, notes: &mut dyn Notes) -> Result<(), Error> {
+        if self.catching_up {
+            self.stopped.caught_up_to(self.unit.before);
+        }
         self.stopped.write(notes)
     }
 
@@ -355,6 +396,15 @@ impl Feed for Changes {
 
     fn stopped(&self) -> Vec<Stop> {
         self.stopped.all()
+    }
+
+    fn owed(&self) -> Vec<Stop> {
+        self.stopped.resuming()
+    }
+
+    fn paid(&mut self, left: Vec<Stop>) {
+        self.stopped.go_on(left);
+        self.routes.clear();
     }
 }
 

@@ -17,7 +17,7 @@ impl Changes {
         self.quarantined += 1;
         if self.settings.unfit == Unfitting::Stop {
             let why = format!("the change at {at} cannot be produced: it {why}");
-            self.stop_topic(table, self.unit.before, why);
+            self.stop_topic(table, why);
             return Ok(());
         }
         tracing::warn!(%table, position = %at, why, "a change goes to the topic of quarantine");
@@ -39,15 +39,15 @@ impl Changes {
             Err(PutError::Ended(error)) => Err(error),
             Err(PutError::Unfit(why)) => {
                 let why = format!("the topic of quarantine cannot take the change at {at}: it {why}");
-                self.stop_topic(table, self.unit.before, why);
+                self.stop_topic(table, why);
                 Ok(())
             }
         }
     }
 
-    /// Nothing more of `table` is produced; what is after `position` is still owed.
-    pub(super) fn stop_topic(&mut self, table: &TableName, position: Position, why: String) {
-        self.stopped.stop(table, position, why);
+    /// Nothing more of `table` is produced; the change at hand and all after it are still owed.
+    pub(super) fn stop_topic(&mut self, table: &TableName, why: String) {
+        self.stopped.stop(table, self.done(), why);
         self.routes.retain(|_, route| route.as_ref().is_none_or(|route| route.relation.table != *table));
     }
 }

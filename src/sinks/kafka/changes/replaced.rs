@@ -45,6 +45,8 @@ impl Changes {
         let table = route.relation.table.clone();
         match self.settings.truncate {
             Truncate::Skip => Ok(()),
+            // Who let the topic go on has emptied what was made of it.
+            Truncate::Stop if self.catching_up => Ok(()),
             Truncate::Event => {
                 self.records.clear();
                 let stamp = self.unit.stamp(lsn, self.number(&table));
@@ -57,7 +59,7 @@ impl Changes {
                     "the table was emptied at {position}, which who reads this topic cannot follow: empty what was made \
                      of it, then run: pgtape kafka resume"
                 );
-                self.stop_topic(&table, self.unit.before, why);
+                self.stop_topic(&table, why);
                 Ok(())
             }
             Truncate::Deletes => self.delete_all(&route, lsn, position, at, out),
@@ -75,7 +77,7 @@ impl Changes {
         let table = route.relation.table.clone();
         let Some(rows_before) = self.settings.rows_before.clone() else {
             let why = format!("the table was emptied at {position}, and its rows are not known here");
-            self.stop_topic(&table, self.unit.before, why);
+            self.stop_topic(&table, why);
             return Ok(());
         };
         let mut part = 0;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Position, TableName};
+use crate::model::{Lsn, Position, TableName};
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::Error;
 use crate::sinks::kafka::feed::Notes;
@@ -21,12 +21,30 @@ pub struct Stop {
     pub position: Position,
     /// Why.
     pub reason: String,
+    /// Whether it is to go on, once it has what it missed.
+    pub resuming: bool,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Wire {
     position: String,
     reason: String,
+    #[serde(default)]
+    resuming: bool,
+}
+
+impl Stop {
+    /// Its note.
+    fn encode(&self) -> Vec<u8> {
+        let (position, reason) = (self.position.to_string(), self.reason.clone());
+        serde_json::to_vec(&Wire { position, reason, resuming: self.resuming }).expect("texts are always JSON")
+    }
+
+    /// Its note, once it is to go on.
+    #[must_use]
+    pub fn resuming(&self) -> Vec<u8> {
+        Stop { resuming: true, ..self.clone() }.encode()
+    }
 }
 
 /// The topics that have stopped.
@@ -44,13 +62,19 @@ impl Stopped {
         self.stops.contains_key(table)
     }
 
+    /// Whether the table's topic missed what ends at `lsn`.
+    #[must_use]
+    pub fn is_owed(&self, table: &TableName, lsn: Lsn) -> bool {
+        self.stops.get(table).is_some_and(|stop| stop.resuming && stop.position < Position::whole(lsn))
+    }
+
     /// Stops the table's topic; the first stop counts.
     pub fn stop(&mut self, table: &TableName, position: Position, reason: String) {
-        if self.holds(table) {
+        if self.stops.get(table).is_some_and(|stop| !stop.resuming) {
             return;
         }
         tracing::error!(%table, %position, reason, "nothing more of this table is produced");
-        self.stops.insert(table.clone(), Stop { table: table.clone(), position, reason });
+        self.stops.insert(table.clone(), Stop { table: table.clone(), position, reason, resuming: false });
         self.unwritten.push(table.clone());
     }
 
@@ -58,6 +82,38 @@ impl Stopped {
     #[must_use]
     pub fn all(&self) -> Vec<Stop> {
         self.stops.values().cloned().collect()
+    }
+
+    /// Those that are to go on.
+    #[must_use]
+    pub fn resuming(&self) -> Vec<Stop> {
+        self.stops.values().filter(|stop| stop.resuming).cloned().collect()
+    }
+
+    /// Those that were to go on, do; but for those that are `left`, having stopped again.
+    pub fn go_on(&mut self, left: Vec<Stop>) {
+        for stop in self.resuming() {
+            let again = left.iter().find(|again| again.table == stop.table && !again.resuming);
+            match again {
+                Some(again) => _ = self.stops.insert(stop.table.clone(), again.clone()),
+                None => _ = self.stops.remove(&stop.table),
+            }
+            self.unwritten.push(stop.table);
+        }
+    }
+
+    /// Whether the change at `at` was produced before the table's topic stopped.
+    #[must_use]
+    pub fn has(&self, table: &TableName, at: Position) -> bool {
+        self.stops.get(table).is_none_or(|stop| at <= stop.position)
+    }
+
+    /// Those that catch up have got this far.
+    pub fn caught_up_to(&mut self, position: Position) {
+        for stop in self.stops.values_mut().filter(|stop| stop.resuming && stop.position < position) {
+            stop.position = position;
+            self.unwritten.push(stop.table.clone());
+        }
     }
 
     /// Takes in a note.
@@ -70,17 +126,16 @@ impl Stopped {
         let table = TableName::parse(table).ok_or_else(unreadable)?;
         let wire: Wire = serde_json::from_slice(value).map_err(|_| unreadable())?;
         let position = wire.position.parse().map_err(|_| unreadable())?;
-        self.stops.insert(table.clone(), Stop { table, position, reason: wire.reason });
+        let stop = Stop { table: table.clone(), position, reason: wire.reason, resuming: wire.resuming };
+        self.stops.insert(table, stop);
         Ok(())
     }
 
     /// Writes down what is new.
     pub fn write(&self, notes: &mut dyn Notes) -> Result<(), Error> {
         for table in &self.unwritten {
-            let Some(stop) = self.stops.get(table) else { continue };
-            let wire = Wire { position: stop.position.to_string(), reason: stop.reason.clone() };
-            let value = serde_json::to_vec(&wire).expect("texts are always JSON");
-            notes.note(&note_of(table), Some(&value))?;
+            let value = self.stops.get(table).map(Stop::encode);
+            notes.note(&note_of(table), value.as_deref())?;
         }
         Ok(())
     }
@@ -88,6 +143,12 @@ impl Stopped {
     /// What was written is committed.
     pub fn committed(&mut self) {
         self.unwritten.clear();
+    }
+}
+
+impl FromIterator<Stop> for Stopped {
+    fn from_iter<T: IntoIterator<Item = Stop>>(stops: T) -> Self {
+        Self { stops: stops.into_iter().map(|stop| (stop.table.clone(), stop)).collect(), unwritten: Vec::new() }
     }
 }
 

@@ -47,6 +47,17 @@ impl Idle {
         })
     }
 
+    /// Waits for a command; `None`: the service ends.
+    pub(super) fn command(&mut self) -> Option<Command> {
+        let Self { runtime, commands, cancel, .. } = self;
+        runtime.block_on(async {
+            tokio::select! {
+                () = cancel.cancelled() => None,
+                command = commands.recv() => command,
+            }
+        })
+    }
+
     /// Waits for some time; `false`: the service ends. Commands wait.
     pub(super) fn pause(&self, time: Duration) -> bool {
         self.runtime.block_on(async {

@@ -9,14 +9,18 @@
 //! Invariants: progress is the last record of each Kafka transaction; a source transaction is not split unless it alone is
 //! larger than the bounds; who is fenced never tries again. The tape is pinned at what is committed.
 
+mod begin;
+mod catch_up;
 mod copy;
 mod handle;
 mod idle;
+mod obey;
 mod sender;
 mod session;
 mod stand;
 mod thread;
 mod work;
 
-pub use handle::{Command, Handle};
+pub use handle::Handle;
+pub use obey::obey_alone;
 pub use thread::{Setup, pin_as_noted, start};

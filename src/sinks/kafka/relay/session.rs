@@ -2,21 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use super::copy;
+use super::begin::{Begun, NotBegun, begin, noted_topics, progress_of};
 use super::handle::Command;
 use super::idle::Woken;
 use super::sender::Sender;
-use super::stand;
 use super::thread::{Ended, Thread};
 use super::work::{TOPIC_NOTE, Work};
-use crate::model::Position;
+use super::{catch_up, copy, stand};
+use crate::model::{OP_ALL, Position};
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::Error;
 use crate::sinks::kafka::changes::Changes;
-use crate::sinks::kafka::client::{self, Failure, Found, Producer, Topics};
+use crate::sinks::kafka::client::{Failure, Found, Topics};
 use crate::sinks::kafka::feed::Feed;
 use crate::sinks::kafka::progress::Progress;
-use crate::sinks::kafka::settings::{FeedSettings, Initial, NewTopics, Settings};
+use crate::sinks::kafka::settings::{FeedSettings, Initial, Settings};
 use crate::sinks::status::State;
 use crate::tape::{self, Entry, Reader};
 
@@ -27,17 +27,19 @@ const DUE_EVERY: Duration = Duration::from_millis(100);
 pub(super) fn run(thread: &mut Thread) -> Result<Ended, Error> {
     let settings = thread.setup.settings.clone();
     let keys = thread.keys.clone();
-    let opened = match open(thread, &settings) {
-        Ok(opened) => opened,
-        Err(Opening::Failed(failure)) => return Ok(Ended::Failed(failure)),
-        Err(Opening::Refused(refusal)) => return Err(refusal.into()),
+    let begun = match begin(&settings, &keys, &mut thread.instance) {
+        Ok(begun) => begun,
+        Err(NotBegun::Failed(failure)) => return Ok(Ended::Failed(failure)),
+        Err(NotBegun::Refused(refusal)) => return Err(refusal.into()),
     };
-    let Opened { producer, topics, found, missing } = opened;
-    if let Some(refusal) = missing {
-        return Err(refusal.into());
+    let Begun { producer, topics, found } = begun;
+    match missing(&topics, &found, &settings) {
+        Ok(None) => {}
+        Ok(Some(refusal)) => return Err(refusal.into()),
+        Err(failure) => return Ok(Ended::Failed(failure)),
     }
-    let Some(committed) = stand_of(thread, &settings, found.progress.as_deref())? else { return Ok(Ended::Stopped) };
-    let done = (!committed.copying && committed.position.op != crate::model::OP_ALL).then_some(committed.position);
+    let Some(committed) = stand_of(thread, &settings, &found)? else { return Ok(Ended::Stopped) };
+    let done = (!committed.copying && committed.position.op != OP_ALL).then_some(committed.position);
     let mut sender = Sender::new(&settings, &keys, producer, topics, done);
     let mut feed = feed_of(&settings, &committed);
     for (key, value) in &found.notes {
@@ -71,77 +73,11 @@ pub(super) fn run(thread: &mut Thread) -> Result<Ended, Error> {
     }
 }
 
-/// What a session begins with.
-struct Opened {
-    producer: Producer,
-    topics: Topics,
-    found: Found,
-    /// A topic with our records that is gone.
-    missing: Option<Refusal>,
-}
-
-enum Opening {
-    Failed(Failure),
-    Refused(Refusal),
-}
-
-impl From<Failure> for Opening {
-    fn from(failure: Failure) -> Self {
-        Opening::Failed(failure)
-    }
-}
-
-/// Takes the id, says so in the progress topic, and reads that until there.
-fn open(thread: &mut Thread, settings: &Settings) -> Result<Opened, Opening> {
-    let topics = Topics::new(&settings.link, &settings.id)?;
-    make_progress_topic(&topics, settings)?;
-    let (link, bytes_max) = (&settings.link, settings.message_bytes_max);
-    let producer = Producer::start(link, &settings.id, settings.delivery, &settings.bounds, bytes_max)?;
-    let mark = thread.instance.next();
-    fail::fail_point!("kafka::before-mark");
-    producer.begin()?;
-    producer.send_plain(&settings.progress_topic, thread.keys.instance().as_bytes(), Some(mark.as_bytes()))?;
-    producer.flush(|| true)?;
-    producer.commit()?;
-    let found = client::read(link, &settings.progress_topic, &thread.keys, Some(&mark))?;
-    let missing = missing(&topics, &found, settings)?;
-    Ok(Opened { producer, topics, found, missing })
-}
-
-fn make_progress_topic(topics: &Topics, settings: &Settings) -> Result<(), Opening> {
-    let name = &settings.progress_topic;
-    let facts = match topics.list()?.get(name) {
-        Some(facts) => *facts,
-        None => {
-            let configs = vec![("cleanup.policy".to_owned(), "compact".to_owned())];
-            let replication = settings.create.as_ref().and_then(|how| how.replication);
-            topics.create(name, &NewTopics { partitions: Some(1), replication, configs })?;
-            client::TopicFacts { partitions: 1, replicas: 0 }
-        }
-    };
-    let policy = topics.config(name, "cleanup.policy")?;
-    let wrong = if facts.partitions != 1 {
-        Some(format!("has {} partitions; it must have one", facts.partitions))
-    } else {
-        policy
-            .filter(|policy| policy != "compact")
-            .map(|policy| format!("has cleanup.policy={policy}: progress would be deleted; it must be compact"))
-    };
-    match wrong {
-        None => Ok(()),
-        Some(wrong) => {
-            let what = format!("the topic of progress records, {name}, {wrong}");
-            let hint = "name another progress_topic, or mend this one with Kafka's own tools";
-            Err(Opening::Refused(Refusal::new(Kind::Server, what, hint)))
-        }
-    }
-}
-
 /// A topic that holds records of ours, and is gone, or is another one now.
 fn missing(topics: &Topics, found: &Found, settings: &Settings) -> Result<Option<Refusal>, Failure> {
     let list = topics.list()?;
     let reset = format!("or begin anew with: pgtape kafka reset {}", settings.name);
-    for topic in found.notes.keys().filter_map(|key| key.strip_prefix(TOPIC_NOTE)) {
+    for topic in noted_topics(found) {
         let gone = match list.get(topic) {
             None => Some("is gone"),
             Some(facts) if topics.appended(topic, facts.partitions)? == 0 => Some("was made anew"),
@@ -161,14 +97,10 @@ fn missing(topics: &Topics, found: &Found, settings: &Settings) -> Result<Option
 }
 
 /// Where the sink stands; `None`: the service ended before that was known.
-fn stand_of(thread: &mut Thread, settings: &Settings, record: Option<&[u8]>) -> Result<Option<Progress>, Error> {
+fn stand_of(thread: &mut Thread, settings: &Settings, found: &Found) -> Result<Option<Progress>, Error> {
     let setup = &thread.setup;
     let (oldest, end) = (tape::usage(&setup.tape_dir)?.oldest, setup.watermark.get());
-    if let Some(record) = record {
-        let progress = Progress::decode(record).map_err(|error| {
-            let hint = "it was written by something else: name another progress_topic or topic_prefix";
-            Refusal::new(Kind::Tape, error.to_string(), hint)
-        })?;
+    if let Some(progress) = progress_of(found)? {
         stand::check(&settings.name, &progress, &setup.identity, oldest, end)?;
         return Ok(Some(progress));
     }
@@ -193,7 +125,14 @@ fn follow(thread: &mut Thread, work: &mut Work<'_>) -> Result<Ended, Error> {
     let mut reader = Reader::open(&thread.setup.tape_dir, after, thread.setup.watermark.clone())?;
     thread.handle.update(|report| (report.state, report.error) = (State::CatchingUp, None));
     let mut due_at = Instant::now();
+    let mut owing = !work.feed.owed().is_empty();
     loop {
+        if owing && work.progress.position.op == OP_ALL {
+            owing = false;
+            if !catch_up::run(thread, work.settings, work)? {
+                return Ok(Ended::Stopped);
+            }
+        }
         if Instant::now() >= due_at {
             let next = work.feed.due((work.clock)(), &mut work.sender)?;
             due_at = Instant::now() + until(next, (work.clock)());
@@ -221,10 +160,7 @@ fn follow(thread: &mut Thread, work: &mut Work<'_>) -> Result<Ended, Error> {
                 match thread.idle.wait(end, Some(at)) {
                     Woken::Look => {}
                     Woken::Stop => return last(thread, work),
-                    Woken::Command(command) => {
-                        obey(thread, work, command)?;
-                        return Ok(Ended::Again);
-                    }
+                    Woken::Command(command) => return pause_for(thread, work, command),
                 }
             }
         }
@@ -235,8 +171,7 @@ fn follow(thread: &mut Thread, work: &mut Work<'_>) -> Result<Ended, Error> {
             return last(thread, work);
         }
         if let Ok(command) = thread.idle.commands.try_recv() {
-            obey(thread, work, command)?;
-            return Ok(Ended::Again);
+            return pause_for(thread, work, command);
         }
     }
 }
@@ -253,7 +188,13 @@ fn commit(thread: &mut Thread, work: &mut Work<'_>) -> Result<(), Error> {
     thread.keep_tape(&work.committed, &work.feed.stopped())
 }
 
-/// The service ends: what is open is committed, unless that fails, in which case it is produced again.
+/// An order is obeyed between sessions.
+fn pause_for(thread: &mut Thread, work: &mut Work<'_>, command: Command) -> Result<Ended, Error> {
+    last(thread, work)?;
+    Ok(Ended::Asked(command))
+}
+
+/// The session ends in order: what is open is committed, and if that fails it is produced again.
 fn last(thread: &mut Thread, work: &mut Work<'_>) -> Result<Ended, Error> {
     if work.sender.open.is_some() || work.progress != work.committed {
         // The stop was heard: the flush must not give up because of it.
@@ -261,34 +202,4 @@ fn last(thread: &mut Thread, work: &mut Work<'_>) -> Result<Ended, Error> {
         commit(thread, work)?;
     }
     Ok(Ended::Stopped)
-}
-
-fn obey(thread: &mut Thread, work: &mut Work<'_>, command: Command) -> Result<(), Error> {
-    match command {
-        Command::Move { to, reply } => {
-            let _ = reply.send(move_to(thread, work, to)?);
-        }
-        Command::Resume { reply, .. } => {
-            let _ = reply.send(Ok(Vec::new()));
-        }
-    }
-    Ok(())
-}
-
-/// Commits another position. What is open is given up with the session, unless it belongs before the move.
-fn move_to(thread: &mut Thread, work: &mut Work<'_>, to: Position) -> Result<Result<Position, Refusal>, Error> {
-    let (oldest, end) = (tape::usage(&thread.setup.tape_dir)?.oldest, thread.setup.watermark.lsn());
-    if to.lsn < oldest || to.lsn > end {
-        let what = format!("the tape does not hold {to}");
-        let hint = format!("it goes from {} to {}", Position::whole(oldest), Position::whole(end));
-        return Ok(Err(Refusal::new(Kind::Usage, what, hint)));
-    }
-    let before = work.progress.position;
-    work.progress.position = Position::whole(to.lsn);
-    work.progress.moves += 1;
-    work.progress.copying = false;
-    work.progress.last_commit = None;
-    commit(thread, work)?;
-    tracing::info!(sink = work.settings.name, from = %before, to = %work.progress.position, "the Kafka sink was moved");
-    Ok(Ok(before))
 }

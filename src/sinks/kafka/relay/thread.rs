@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::handle::{COMMANDS_MAX, Handle};
+use super::begin::Instance;
+use super::handle::{COMMANDS_MAX, Command, Handle};
 use super::idle::Idle;
-use super::session;
+use super::{obey, session};
 use crate::model::{Lsn, Position};
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::Error;
@@ -57,29 +58,10 @@ pub struct Setup {
 pub(super) enum Ended {
     /// The service ends.
     Stopped,
-    /// A command was obeyed: begin again from the progress record.
-    Again,
+    /// Somebody asks something, which is answered between sessions.
+    Asked(Command),
     /// Something failed.
     Failed(Failure),
-}
-
-/// Who works as the sink, in this process.
-pub(super) struct Instance {
-    name: String,
-    sessions: u64,
-}
-
-impl Instance {
-    /// What the next session says of itself.
-    pub(super) fn next(&mut self) -> String {
-        self.sessions += 1;
-        serde_json::json!({ "instance": self.name, "session": self.sessions }).to_string()
-    }
-
-    fn wrote(&self, record: &[u8]) -> bool {
-        let value: Option<serde_json::Value> = serde_json::from_slice(record).ok();
-        value.is_some_and(|value| value["instance"] == *self.name)
-    }
 }
 
 /// What lives as long as the thread.
@@ -105,7 +87,7 @@ pub fn start(setup: Setup) -> Result<(Handle, oneshot::Receiver<Result<(), Error
         keys: Keys::new(&setup.settings.id),
         handle: handle.clone(),
         idle: Idle { runtime, commands: waiting, watermark, cancel },
-        instance: Instance { name: uuid::Uuid::new_v4().to_string(), sessions: 0 },
+        instance: Instance::new(),
         noted_at: Instant::now(),
         setup,
     };
@@ -127,7 +109,7 @@ impl Thread {
         loop {
             let position = self.handle.report().position;
             let ended = match session::run(self) {
-                Err(Error::Refused(refusal)) => return self.wait_for_the_end(&refusal),
+                Err(Error::Refused(refusal)) => self.wait_for_an_order(&refusal),
                 ended => ended?,
             };
             if self.handle.report().position != position {
@@ -135,7 +117,10 @@ impl Thread {
             }
             match ended {
                 Ended::Stopped => return Ok(()),
-                Ended::Again => continue,
+                Ended::Asked(command) => {
+                    self.obey(command);
+                    continue;
+                }
                 Ended::Failed(Failure::Fenced(why)) => self.look_who_fenced(&why)?,
                 Ended::Failed(Failure::Doubt(why) | Failure::Unfit(why)) => {
                     tracing::warn!(sink = self.handle.name(), why, "a new Kafka session, from the progress record");
@@ -150,13 +135,21 @@ impl Thread {
     }
 
     /// What only a person can mend stops this sink alone: the others, and the tape, go on.
-    fn wait_for_the_end(&mut self, refusal: &Refusal) -> Result<(), Error> {
+    fn wait_for_an_order(&mut self, refusal: &Refusal) -> Ended {
         tracing::error!(sink = self.handle.name(), "{refusal}");
         self.handle.update(|report| {
             (report.state, report.error) = (State::Stopped, Some(refusal.to_string()));
         });
-        self.idle.runtime.block_on(self.idle.cancel.cancelled());
-        Ok(())
+        match self.idle.command() {
+            Some(command) => Ended::Asked(command),
+            None => Ended::Stopped,
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        let (settings, dir) = (&self.setup.settings, &self.setup.tape_dir);
+        let _ = command.reply.send(obey::obey(settings, dir, &mut self.instance, &command.order));
+        self.handle.update(|report| (report.state, report.error) = (State::Starting, None));
     }
 
     /// Fenced: by another instance, which ends this one, or by a coordinator that gave up on a transaction of ours.

@@ -57,14 +57,30 @@ impl Work<'_> {
             self.message(&head, lsn, &message, op)?;
             op += ops;
             if ops > 0 && self.sender.is_full() {
-                self.progress.position = Position::at(head.end_lsn, op - 1);
-                self.commit()?;
+                self.split(Position::at(head.end_lsn, op - 1))?;
             }
         }
         self.feed.commit(&head, &mut self.sender)?;
         self.sender.done = None;
         self.passed(&head);
         Ok(())
+    }
+
+    /// Commits in mid-unit: everything up to `at` is done.
+    fn split(&mut self, at: Position) -> Result<(), Error> {
+        if at > self.progress.position {
+            self.progress.position = at;
+            return self.commit();
+        }
+        // A unit of the past: the feed's own note must say the whole of it, so it is not split.
+        Ok(())
+    }
+
+    /// Produces one unit of the past: the sink stays where it stands.
+    pub(super) fn unit_beside(&mut self, transaction: Transaction<'_>, stands: &Progress) -> Result<(), Error> {
+        let done = self.unit(transaction);
+        self.progress = Progress { records: self.progress.records, ..stands.clone() };
+        done
     }
 
     /// Gives one message to the feed.
