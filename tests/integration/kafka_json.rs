@@ -1,7 +1,7 @@
 //! Values as a real server prints them, in Debezium's JSON, against what the same server calculates.
 
 use pgtape::sandbox::Database;
-use pgtape::sinks::kafka::json::{Decimals, Encoder, Intervals, Modes, Times, Types};
+use pgtape::sinks::kafka::json::{Decimals, Encoder, Intervals, Json, Modes, Times, Types};
 use serde_json::Value;
 
 use crate::common::database;
@@ -33,7 +33,7 @@ fn values(database: &Database, zone: &str, select: &str, expected: &str) -> (u32
 
 fn written(modes: &Modes, type_oid: u32, type_modifier: i32, text: &str) -> Result<Value, &'static str> {
     let mut out = Vec::new();
-    Encoder::choose(type_oid, type_modifier, modes, &Types::default()).put(text.as_bytes(), &mut out)?;
+    Encoder::choose(type_oid, type_modifier, modes, &Types::default()).put::<Json>(text.as_bytes(), &mut out)?;
     Ok(serde_json::from_slice(&out).unwrap_or_else(|error| panic!("{text}: {error}")))
 }
 

@@ -99,9 +99,13 @@ pub fn of_quarantine(prefix: &str) -> String {
     allowed(&format!("{prefix}.quarantine"))
 }
 
-/// One `_` for each character (not byte) that Kafka does not allow.
+/// One `_` for each of Java's characters that Kafka does not allow: two for one outside the basic plane.
 pub(super) fn allowed(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' }).collect()
+    let replaced = |c: char| match c {
+        c if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') => std::iter::repeat_n(c, 1),
+        c => std::iter::repeat_n('_', c.len_utf16()),
+    };
+    name.chars().flat_map(replaced).collect()
 }
 
 #[cfg(test)]
@@ -116,7 +120,7 @@ mod tests {
         check("shop", "public", "orders", "shop.public.orders");
         check("shop", "public", "Order Items", "shop.public.Order_Items");
         check("shop", "public", "a.b-c_d", "shop.public.a.b-c_d");
-        check("shop", "größe", "😀\"x\"", "shop.gr__e.__x_");
+        check("shop", "größe", "😀\"x\"", "shop.gr__e.___x_");
         assert_eq!(of_messages("shop"), "shop.message");
         assert_eq!(of_transactions("shop"), "shop.transaction");
         assert_eq!(of_heartbeats("shop"), "__debezium-heartbeat.shop");

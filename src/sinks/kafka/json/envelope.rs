@@ -1,53 +1,99 @@
 //! What stands around a row: the envelope, its times, and the transaction block; and records without rows: logical
 //! messages, the transaction topic, heartbeats.
 
-use super::records::Records;
-use super::source::{Connector, Place, milliseconds, nanoseconds, put_source_without_table};
+use super::Json;
+use super::source::Source;
 use super::text::{put_base64, put_number, put_str};
-use crate::model::{Lsn, TableName};
-use crate::pgoutput::Logical;
+use crate::model::{Relation, TableName};
+use crate::pgoutput::{Logical, TableFacts};
+use crate::sinks::kafka::encode::{
+    Changes, Connector, Frame, InTransaction, Modes, Records, Rows, Stamp, TransactionId, Types, milliseconds,
+    nanoseconds,
+};
 
-/// What a record says besides its row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp<'a> {
-    /// Where and when the change happened.
-    pub place: Place<'a>,
-    /// When the record is written, microseconds since the Unix epoch.
-    pub written_us: i64,
-    /// Its number within its transaction, where transaction metadata is on.
-    pub transaction: Option<InTransaction>,
+/// The envelope of a table's changes.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    source: Source,
+    /// Whether rows stand alone, without an envelope.
+    plain: bool,
 }
 
-/// A transaction, by the name that its records share: `<xid>:<lsn>`. Debezium takes the LSN of the first change for the
-/// begin and for the changes, and that of the commit's end for the end: who matches them looks at the xid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TransactionId {
-    /// Its xid.
-    pub xid: u32,
-    /// One of its LSNs.
-    pub lsn: Lsn,
-}
+impl Changes<Envelope> {
+    /// Chooses everything that does not depend on a row. `facts` tell the primary key's order, and the key under
+    /// REPLICA IDENTITY FULL.
+    #[must_use]
+    pub fn new(
+        connector: &Connector,
+        relation: &Relation,
+        facts: Option<&TableFacts>,
+        modes: &Modes,
+        types: &Types,
+    ) -> Self {
+        let source = Source::new(connector, Some(&relation.table));
+        Self::within(Envelope { source, plain: false }, relation, facts, modes, types)
+    }
 
-/// A change's numbers within its transaction, from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InTransaction {
-    /// The transaction.
-    pub id: TransactionId,
-    /// Number among all its changes.
-    pub total_order: u64,
-    /// Number among its changes of the same table.
-    pub table_order: u64,
-}
-
-impl InTransaction {
-    /// The numbers of the change after it, in the same table.
-    pub(super) const fn next(self) -> Self {
-        Self { id: self.id, total_order: self.total_order + 1, table_order: self.table_order + 1 }
+    /// The same without an envelope: the row (of a delete, the old one), and beside its columns `__op`, `__lsn`,
+    /// `__source_ts_ms` and `__deleted`, as Debezium's transformation `ExtractNewRecordState` can add them.
+    #[must_use]
+    pub fn plain(
+        connector: &Connector,
+        relation: &Relation,
+        facts: Option<&TableFacts>,
+        modes: &Modes,
+        types: &Types,
+    ) -> Self {
+        let source = Source::new(connector, Some(&relation.table));
+        Self::within(Envelope { source, plain: true }, relation, facts, modes, types)
     }
 }
 
+impl Frame for Envelope {
+    type Atoms = Json;
+
+    fn open_key(&self, _out: &mut Vec<u8>) {}
+
+    fn rows(&self) -> Rows {
+        if self.plain { Rows::One } else { Rows::BeforeAndAfter }
+    }
+
+    fn open_value(&self, out: &mut Vec<u8>) {
+        if self.plain {
+            return;
+        }
+        out.extend_from_slice(b"{\"before\":");
+    }
+
+    fn open_after(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b",\"after\":");
+    }
+
+    fn close_value(&self, op: u8, stamp: &Stamp<'_>, out: &mut Vec<u8>) {
+        if self.plain {
+            return put_plain_tail(op, stamp, out);
+        }
+        out.extend_from_slice(b",\"source\":");
+        self.source.put(&stamp.place, out);
+        put_tail(op, stamp, out);
+    }
+}
+
+/// Appends to a row what stands beside its columns.
+fn put_plain_tail(op: u8, stamp: &Stamp<'_>, out: &mut Vec<u8>) {
+    out.pop();
+    let is_first = out.last() == Some(&b'{');
+    out.extend_from_slice(if is_first { b"\"__op\":\"" } else { b",\"__op\":\"" });
+    out.push(op);
+    out.extend_from_slice(b"\",\"__lsn\":");
+    put_number(stamp.place.lsn.0, out);
+    out.extend_from_slice(b",\"__source_ts_ms\":");
+    put_number(milliseconds(stamp.place.commit_time_us), out);
+    out.extend_from_slice(if op == b'd' { b",\"__deleted\":\"true\"}" } else { b",\"__deleted\":\"false\"}" });
+}
+
 /// Appends `,"transaction":..,"op":..,"ts_ms":..,"ts_us":..,"ts_ns":..}`: what follows `source`.
-pub(super) fn put_tail(op: u8, stamp: &Stamp<'_>, out: &mut Vec<u8>) {
+fn put_tail(op: u8, stamp: &Stamp<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"transaction\":");
     put_transaction_block(stamp.transaction, out);
     out.extend_from_slice(b",\"op\":\"");
@@ -89,7 +135,7 @@ pub fn put_message(connector: &Connector, message: &Logical<'_>, stamp: &Stamp<'
         out.extend_from_slice(b"{\"op\":\"m\",\"ts_ms\":");
         put_number(milliseconds(stamp.written_us), out);
         out.extend_from_slice(b",\"source\":");
-        put_source_without_table(connector, &stamp.place, out);
+        Source::new(connector, None).put(&stamp.place, out);
         out.extend_from_slice(b",\"transaction\":");
         put_transaction_block(stamp.transaction, out);
         out.extend_from_slice(b",\"message\":{\"prefix\":");

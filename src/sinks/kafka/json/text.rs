@@ -8,13 +8,6 @@ use base64::engine::general_purpose::STANDARD;
 /// Digits of the escapes: Jackson writes them in upper case.
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
-/// Appends `text` as a JSON string. Refused if it is not UTF-8 (a SQL_ASCII database).
-pub(super) fn put_text(text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
-    let text = std::str::from_utf8(text).map_err(|_| "is not UTF-8")?;
-    put_str(text, out);
-    Ok(())
-}
-
 /// Appends `text` as a JSON string: only `"`, `\` and control characters are escaped.
 pub(super) fn put_str(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
@@ -71,10 +64,7 @@ pub(super) fn put_base64(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Bytes of a part of base64: a multiple of three, so that parts can follow each other.
-pub(super) const PART_BYTES: usize = 48;
-
-/// Appends base64 without quotes. All parts of a value but the last must be of [`PART_BYTES`].
+/// Appends base64 without quotes. All parts of a value but the last must be of a multiple of three bytes.
 pub(super) fn put_base64_part(bytes: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     out.resize(start + bytes.len().div_ceil(3) * 4, 0);
@@ -99,6 +89,5 @@ mod tests {
         check("\u{8}\t\n\u{c}\r", r#""\b\t\n\f\r""#);
         check("\u{1}\u{b}\u{1f}\u{7f}", "\"\\u0001\\u000B\\u001F\u{7f}\"");
         check("Größe 😀 \u{2028}", "\"Größe 😀 \u{2028}\"");
-        assert_eq!(put_text(b"\xff", &mut Vec::new()), Err("is not UTF-8"));
     }
 }

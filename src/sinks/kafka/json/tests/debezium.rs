@@ -7,8 +7,8 @@ use super::{DEFAULT, ISO, MICROSECONDS, PRECISE};
 use crate::model::{Column, Identity, Lsn, Relation, TableName};
 use crate::pgoutput::{Logical, Message, decode};
 use crate::sinks::kafka::json::{
-    Connector, Decimals, Encoder, InTransaction, Modes, Place, Records, Snapshot, Stamp, Table, TransactionId, Types,
-    put_begin, put_end, put_message,
+    Connector, Decimals, Encoder, InTransaction, Json, Modes, Place, Records, Snapshot, Stamp, Table, TransactionId,
+    Types, put_begin, put_end, put_message,
 };
 
 /// See its head.
@@ -61,7 +61,7 @@ fn types() -> Types {
 
 fn ours(modes: &Modes, type_oid: u32, type_modifier: i32, text: &str) -> String {
     let mut out = Vec::new();
-    match Encoder::choose(type_oid, type_modifier, modes, &types()).put(text.as_bytes(), &mut out) {
+    match Encoder::choose(type_oid, type_modifier, modes, &types()).put::<Json>(text.as_bytes(), &mut out) {
         Ok(()) => String::from_utf8(out).unwrap(),
         Err(reason) => reason.to_owned(),
     }

@@ -7,7 +7,7 @@ mod properties;
 mod times;
 mod values;
 
-use crate::sinks::kafka::json::{Compat, Decimals, Encoder, Intervals, Modes, Times, Types};
+use crate::sinks::kafka::json::{Compat, Decimals, Encoder, Intervals, Json, Modes, Times, Types};
 
 /// All modes at their defaults.
 const DEFAULT: Modes = Modes {
@@ -28,7 +28,7 @@ const NONE: i32 = -1;
 fn check(modes: Modes, type_oid: u32, type_modifier: i32, text: &str, want: &str) {
     let mut out = b"kept".to_vec();
     let encoder = Encoder::choose(type_oid, type_modifier, &modes, &Types::default());
-    let got = match encoder.put(text.as_bytes(), &mut out) {
+    let got = match encoder.put::<Json>(text.as_bytes(), &mut out) {
         Ok(()) => {
             let json = std::str::from_utf8(&out[4..]).unwrap();
             serde_json::from_str::<serde_json::Value>(json).unwrap_or_else(|e| panic!("{json}: {e}"));

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{DEFAULT, DOUBLE, ISO, MICROSECONDS, PRECISE};
-use crate::sinks::kafka::json::{Encoder, Types};
+use crate::sinks::kafka::json::{Encoder, Json, Types};
 
 const TEXT: u32 = 25;
 const TEXT_ARRAY: u32 = 1009;
@@ -11,7 +11,7 @@ const NUMERIC: u32 = 1700;
 
 fn put(type_oid: u32, text: &[u8]) -> Result<Vec<u8>, &'static str> {
     let mut out = Vec::new();
-    Encoder::choose(type_oid, -1, &DEFAULT, &Types::default()).put(text, &mut out)?;
+    Encoder::choose(type_oid, -1, &DEFAULT, &Types::default()).put::<Json>(text, &mut out)?;
     Ok(out)
 }
 
@@ -50,7 +50,7 @@ proptest! {
     fn any_precise_decimal_comes_back(text in "-?(0|[1-9][0-9]{0,90})(\\.[0-9]{1,40})?") {
         use base64::Engine;
         let mut out = Vec::new();
-        Encoder::choose(NUMERIC, -1, &PRECISE, &Types::default()).put(text.as_bytes(), &mut out).unwrap();
+        Encoder::choose(NUMERIC, -1, &PRECISE, &Types::default()).put::<Json>(text.as_bytes(), &mut out).unwrap();
         let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
         let bytes = base64::engine::general_purpose::STANDARD.decode(json["value"].as_str().unwrap()).unwrap();
         let number = bigdecimal::num_bigint::BigInt::from_signed_bytes_be(&bytes);
@@ -67,7 +67,7 @@ proptest! {
         let encoder =
             Encoder::choose(oids[at % 16], modifiers[at / 16 % 6], &modes[at / 96 % 5], &Types::default());
         let mut out = Vec::new();
-        if encoder.put(&text, &mut out).is_ok() {
+        if encoder.put::<Json>(&text, &mut out).is_ok() {
             serde_json::from_slice::<serde_json::Value>(&out).unwrap();
         }
     }
@@ -78,7 +78,7 @@ proptest! {
         let modes = [DEFAULT, PRECISE, DOUBLE, MICROSECONDS, ISO];
         let encoder = Encoder::choose(oids[at % 16], -1, &modes[at / 96 % 5], &Types::default());
         let mut out = Vec::new();
-        if encoder.put(text.as_bytes(), &mut out).is_ok() {
+        if encoder.put::<Json>(text.as_bytes(), &mut out).is_ok() {
             serde_json::from_slice::<serde_json::Value>(&out).unwrap();
         }
     }

@@ -1,7 +1,7 @@
 //! Every built-in type in each mode; those of time are in `times`.
 
 use super::{DEFAULT, DOUBLE, ISO, MICROSECONDS, NONE, PRECISE, check};
-use crate::sinks::kafka::json::{Encoder, Modes, Types};
+use crate::sinks::kafka::json::{Encoder, Json, Modes, Types};
 
 /// Type modifiers.
 const NUMERIC_10_2: i32 = (10 << 16 | 2) + 4;
@@ -200,7 +200,7 @@ fn what_was_not_sent_has_a_placeholder() {
         let mut types = Types::default();
         types.learn(20_002, "public", "_mood");
         types.learn(20_003, "public", "hstore");
-        Encoder::choose(oid, NONE, &DEFAULT, &types).put_unavailable(&mut out);
+        Encoder::choose(oid, NONE, &DEFAULT, &types).put_unavailable::<Json>(&mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), want, "{oid}");
     };
     check(25, "\"__debezium_unavailable_value\"");
@@ -223,7 +223,7 @@ fn what_was_not_sent_has_a_placeholder() {
 fn fillers_are_zeros_by_type() {
     let check = |modes: Modes, oid, modifier, want: &str| {
         let mut out = Vec::new();
-        Encoder::choose(oid, modifier, &modes, &Types::default()).put_filler(&mut out);
+        Encoder::choose(oid, modifier, &modes, &Types::default()).put_filler::<Json>(&mut out);
         assert_eq!(String::from_utf8(out).unwrap(), want, "{oid}");
     };
     check(DEFAULT, 16, NONE, "false");
@@ -256,7 +256,7 @@ fn a_type_whose_name_misleads_is_text() {
         types.learn(20_002, "public", "_pair");
         types.learn(20_003, "public", "hstore");
         let mut out = Vec::new();
-        Encoder::choose(oid, NONE, &DEFAULT, &types).put(text.as_bytes(), &mut out).unwrap();
+        Encoder::choose(oid, NONE, &DEFAULT, &types).put::<Json>(text.as_bytes(), &mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), want);
     };
     check(20_002, "{sad,ok}", r#"["sad","ok"]"#);

@@ -1,19 +1,20 @@
 //! `hstore` as a string that holds a JSON object, Debezium's default. Pairs stay in the order that Postgres prints; Debezium
 //! puts them in that of a Java hash map.
 
-use super::text::{put_str, put_text};
+use super::atoms::Atoms;
+use crate::sinks::kafka::json::Json;
 
 const NOT_HSTORE: &str = "is not hstore";
 
 /// Appends `"key"=>"value", "key"=>NULL` as `"{\"key\":\"value\",\"key\":null}"`. Allocates: the inner JSON is escaped
 /// once more.
-pub(super) fn put_hstore(text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
+pub(super) fn put_hstore<A: Atoms>(text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
     let mut rest = std::str::from_utf8(text).map_err(|_| NOT_HSTORE)?;
     let mut object = b"{".to_vec();
     while !rest.is_empty() {
         let (key, after) = quoted(rest)?;
         let after = after.strip_prefix("=>").ok_or(NOT_HSTORE)?;
-        put_str(&key, &mut object);
+        Json::text(&key, &mut object);
         object.push(b':');
         rest = match after.strip_prefix("NULL") {
             Some(after) => {
@@ -22,7 +23,7 @@ pub(super) fn put_hstore(text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static 
             }
             None => {
                 let (value, after) = quoted(after)?;
-                put_str(&value, &mut object);
+                Json::text(&value, &mut object);
                 after
             }
         };
@@ -34,7 +35,8 @@ pub(super) fn put_hstore(text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static 
         }
     }
     object.push(b'}');
-    put_text(&object, out)
+    A::text(std::str::from_utf8(&object).map_err(|_| NOT_HSTORE)?, out);
+    Ok(())
 }
 
 /// The text between quotes, without its escapes, and what follows.
@@ -58,7 +60,7 @@ mod tests {
     fn pairs_become_an_object_in_a_string() {
         let check = |text: &str, want: Result<&str, &'static str>| {
             let mut out = Vec::new();
-            let got = put_hstore(text.as_bytes(), &mut out);
+            let got = put_hstore::<Json>(text.as_bytes(), &mut out);
             let back = got.map(|()| serde_json::from_slice::<String>(&out).unwrap());
             assert_eq!(back, want.map(str::to_owned), "{text}");
         };

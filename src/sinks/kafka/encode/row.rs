@@ -1,9 +1,10 @@
 //! Rows and keys of a table.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
+use super::atoms::Atoms;
 use super::modes::{Compat, Modes};
-use super::text::put_str;
 use super::types::Types;
 use super::value::Encoder;
 use crate::model::{Identity, Relation};
@@ -13,43 +14,45 @@ use crate::sinks::kafka::Unfit;
 /// What an update tells of the row as it was.
 pub(super) type Old<'a> = Option<(OldKind, Tuple<'a>)>;
 
-/// The columns of a relation, ready to be written.
+/// The columns of a relation, ready to be written with the atoms `A`.
 #[derive(Debug, Clone)]
-pub(super) struct Columns {
+pub(super) struct Columns<A> {
     columns: Vec<Column>,
     /// The key's, in the order of its definition; empty without one.
     key: Vec<usize>,
+    atoms: PhantomData<A>,
 }
 
 #[derive(Debug, Clone)]
 struct Column {
     name: Arc<str>,
-    /// `"name":`
     label: Vec<u8>,
     encoder: Encoder,
     in_identity: bool,
+    /// Never NULL, and said to be so by formats with a schema: part of the key.
+    in_key: bool,
     /// What stands for it when only the key of a row was sent.
     untold: Vec<u8>,
 }
 
-impl Columns {
+impl<A: Atoms> Columns<A> {
     pub(super) fn new(relation: &Relation, facts: Option<&TableFacts>, modes: &Modes, types: &Types) -> Self {
-        let column = |column: &crate::model::Column| {
+        let key = key_columns(relation, facts);
+        let column = |(at, column): (usize, &crate::model::Column)| {
+            let (label, in_key) = (A::label(&column.name), key.contains(&at));
             let encoder = Encoder::choose(column.type_oid, column.type_modifier, modes, types);
-            let (mut label, mut untold) = (Vec::new(), Vec::new());
-            put_str(&column.name, &mut label);
-            label.push(b':');
+            let mut untold = Vec::new();
             match modes.compat {
-                Compat::Honest => untold.extend_from_slice(b"null"),
-                Compat::Strict => encoder.put_filler(&mut untold),
+                Compat::Honest => A::none(&mut untold),
+                Compat::Strict => {
+                    A::some(&mut untold);
+                    encoder.put_filler::<A>(&mut untold);
+                }
             }
-            Column { name: column.name.clone(), label, encoder, in_identity: column.in_identity, untold }
+            Column { name: column.name.clone(), label, encoder, in_identity: column.in_identity, in_key, untold }
         };
-        Self { columns: relation.columns.iter().map(column).collect(), key: key_columns(relation, facts) }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.columns.is_empty()
+        let columns = relation.columns.iter().enumerate().map(column).collect();
+        Self { columns, key, atoms: PhantomData }
     }
 
     pub(super) fn has_key(&self) -> bool {
@@ -63,9 +66,9 @@ impl Columns {
         for (at, (column, cell)) in self.columns.iter().zip(new.cells()).enumerate() {
             let old_cell = old_cells.as_mut().and_then(|(kind, cells)| Some((*kind, cells.next()?)));
             let cell = column.known(cell, old_cell);
-            column.put_field(at == 0, cell, out)?;
+            column.put_field::<A>(at == 0, cell, out)?;
         }
-        self.close(out);
+        A::close_record(self.columns.is_empty(), out);
         Ok(())
     }
 
@@ -74,14 +77,14 @@ impl Columns {
         self.check(old)?;
         for (at, (column, cell)) in self.columns.iter().zip(old.cells()).enumerate() {
             match kind {
-                OldKind::Key if !column.in_identity => {
-                    column.put_label(at == 0, out);
+                OldKind::Key if !column.in_identity && (A::SCHEMALESS || !column.in_key) => {
+                    A::field(at == 0, &column.label, out);
                     out.extend_from_slice(&column.untold);
                 }
-                OldKind::Key | OldKind::Full => column.put_field(at == 0, cell, out)?,
+                OldKind::Key | OldKind::Full => column.put_field::<A>(at == 0, cell, out)?,
             }
         }
-        self.close(out);
+        A::close_record(self.columns.is_empty(), out);
         Ok(())
     }
 
@@ -111,10 +114,10 @@ impl Columns {
             let column = &self.columns[at];
             match cell_of(column, at) {
                 Cell::Unchanged => return Err(column.unfit("is part of the key and was not sent")),
-                cell @ (Cell::Null | Cell::Text(_)) => column.put_field(nth == 0, cell, out)?,
+                cell @ (Cell::Null | Cell::Text(_)) => column.put_field::<A>(nth == 0, cell, out)?,
             }
         }
-        self.close(out);
+        A::close_record(self.columns.is_empty(), out);
         Ok(())
     }
 
@@ -123,10 +126,6 @@ impl Columns {
             return Ok(());
         }
         Err(Unfit { column: "*".into(), reason: "stands for a row of another number of columns than its table" })
-    }
-
-    fn close(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(if self.columns.is_empty() { b"{}" } else { b"}" });
     }
 }
 
@@ -140,19 +139,22 @@ impl Column {
         }
     }
 
-    fn put_label(&self, is_first: bool, out: &mut Vec<u8>) {
-        out.push(if is_first { b'{' } else { b',' });
-        out.extend_from_slice(&self.label);
-    }
-
-    fn put_field(&self, is_first: bool, cell: Cell<'_>, out: &mut Vec<u8>) -> Result<(), Unfit> {
-        self.put_label(is_first, out);
-        match cell {
-            Cell::Null => out.extend_from_slice(b"null"),
-            Cell::Unchanged => self.encoder.put_unavailable(out),
-            Cell::Text(text) => self.encoder.put(text, out).map_err(|reason| self.unfit(reason))?,
+    fn put_field<A: Atoms>(&self, is_first: bool, cell: Cell<'_>, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        A::field(is_first, &self.label, out);
+        match (cell, self.in_key) {
+            (Cell::Null, true) if !A::SCHEMALESS => return Err(self.unfit("is part of the key and is NULL")),
+            (Cell::Null, _) => {
+                A::none(out);
+                return Ok(());
+            }
+            (Cell::Unchanged | Cell::Text(_), false) => A::some(out),
+            (Cell::Unchanged | Cell::Text(_), true) => {}
         }
-        Ok(())
+        let put = match cell {
+            Cell::Text(text) => self.encoder.put::<A>(text, out),
+            Cell::Unchanged | Cell::Null => self.encoder.put_unavailable::<A>(out),
+        };
+        put.map_err(|reason| self.unfit(reason))
     }
 
     fn unfit(&self, reason: &'static str) -> Unfit {
@@ -170,7 +172,7 @@ fn cell(tuple: Tuple<'_>, at: usize) -> Cell<'_> {
 /// Debezium takes the primary key whatever the replica identity is. Under a unique index of other columns a delete would
 /// then have a key of nulls, and a compacted topic would keep the row for ever: there the index's columns are the key, in
 /// the table's order (that of the index is not told).
-fn key_columns(relation: &Relation, facts: Option<&TableFacts>) -> Vec<usize> {
+pub(in super::super) fn key_columns(relation: &Relation, facts: Option<&TableFacts>) -> Vec<usize> {
     let primary: Option<Vec<usize>> =
         facts.and_then(|facts| facts.primary_key.iter().map(|name| relation.column(name)).collect());
     let primary = primary.unwrap_or_default();

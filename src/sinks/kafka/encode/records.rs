@@ -71,7 +71,10 @@ impl Records {
     }
 
     /// Runs `write`, and takes back what it wrote when it fails.
-    pub(super) fn all_or_nothing<T, E>(&mut self, write: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
+    pub(in super::super) fn all_or_nothing<T, E>(
+        &mut self,
+        write: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
         let (bytes, spans) = (self.bytes.len(), self.spans.len());
         let written = write(self);
         if written.is_err() {
@@ -82,21 +85,24 @@ impl Records {
     }
 
     /// Appends bytes that a record will use.
-    pub(super) fn part<E>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<Range<usize>, E> {
+    pub(in super::super) fn part<E>(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<Range<usize>, E> {
         let start = self.bytes.len();
         write(&mut self.bytes)?;
         Ok(start..self.bytes.len())
     }
 
     /// Appends bytes that a record will use.
-    pub(super) fn sure_part(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {
+    pub(in super::super) fn sure_part(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {
         let start = self.bytes.len();
         write(&mut self.bytes);
         start..self.bytes.len()
     }
 
     /// Appends a record of parts.
-    pub(super) fn push(
+    pub(in super::super) fn push(
         &mut self,
         key: Option<Range<usize>>,
         value: Option<Range<usize>>,

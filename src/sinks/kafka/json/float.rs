@@ -1,4 +1,4 @@
-//! Integers, booleans and floating point numbers.
+//! Floating point numbers in Java's notation.
 //!
 //! Postgres prints the shortest digits that give the same number back, as Java does; only the notation differs, so the
 //! digits are moved and never parsed: `1e+20` becomes `1.0E20`, `100` becomes `100.0`. One difference is known: Java
@@ -10,32 +10,6 @@ use super::text::put_number;
 
 /// More digits than any double prints with.
 const DIGITS_MAX: usize = 40;
-
-/// Appends an integer as it was sent.
-pub(super) fn put_integer(text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
-    let digits = text.strip_prefix(b"-").unwrap_or(text);
-    let plain = match digits {
-        [] => false,
-        [b'0', _, ..] => false,
-        digits => digits.iter().all(u8::is_ascii_digit),
-    };
-    if !plain {
-        return Err("is not an integer");
-    }
-    out.extend_from_slice(text);
-    Ok(())
-}
-
-/// Appends a boolean.
-pub(super) fn put_bool(text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
-    let word: &[u8] = match text {
-        b"t" => b"true",
-        b"f" => b"false",
-        _ => return Err("is not a boolean"),
-    };
-    out.extend_from_slice(word);
-    Ok(())
-}
 
 /// Appends a float4 or float8 in Java's notation; JSON has no numbers for NaN and infinity, Jackson writes strings.
 pub(super) fn put_float(text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
@@ -176,18 +150,6 @@ mod tests {
         check("-Infinity", "\"-Infinity\"");
         for text in ["", "-", ".", "1.", ".5", "1e", "e5", "0x1", "1,5", "inf", "1e99999", &"9".repeat(50)] {
             assert_eq!(put_float(text.as_bytes(), &mut Vec::new()), Err("is not a floating point number"), "{text}");
-        }
-    }
-
-    #[test]
-    fn integers_are_copied_or_refused() {
-        for text in ["0", "-1", "9223372036854775807", "-9223372036854775808", "4294967295"] {
-            let mut out = Vec::new();
-            put_integer(text.as_bytes(), &mut out).unwrap();
-            assert_eq!(out, text.as_bytes());
-        }
-        for text in ["", "-", "01", "+1", "1.0", "1e5", "a"] {
-            assert!(put_integer(text.as_bytes(), &mut Vec::new()).is_err(), "{text}");
         }
     }
 

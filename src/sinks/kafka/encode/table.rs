@@ -9,31 +9,53 @@
 //! | truncate | `t`, without a key |
 
 use std::ops::Range;
-use std::sync::Arc;
 
-use super::envelope::{InTransaction, Stamp, put_tail};
+use super::atoms::Atoms;
 use super::modes::Modes;
 use super::records::{Header, Records};
 use super::row::{Columns, Old};
-use super::source::{Connector, milliseconds, put_source, table_part};
-use super::text::put_number;
+use super::stamp::{InTransaction, Stamp};
 use super::types::Types;
 use crate::model::Relation;
 use crate::pgoutput::{OldKind, TableFacts, Tuple};
 use crate::sinks::kafka::Unfit;
+
+/// What a format writes around the rows of a table.
+pub trait Frame {
+    /// What it writes rows with.
+    type Atoms: Atoms;
+
+    /// A key begins.
+    fn open_key(&self, out: &mut Vec<u8>);
+    /// A value begins: the row as it was follows.
+    fn open_value(&self, out: &mut Vec<u8>);
+    /// The row as it is follows.
+    fn open_after(&self, out: &mut Vec<u8>);
+    /// Which rows are written.
+    fn rows(&self) -> Rows {
+        Rows::BeforeAndAfter
+    }
+    /// What follows the rows: source, transaction, operation, times.
+    fn close_value(&self, op: u8, stamp: &Stamp<'_>, out: &mut Vec<u8>);
+}
+
+/// Which rows of a change are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    /// The row as it was and as it is, each of which may be missing.
+    BeforeAndAfter,
+    /// The row as it is, of a delete as it was; without fields where there is none.
+    One,
+}
 
 /// Writes the records of one table, in the shape of one Relation message.
 ///
 /// Each function appends the records of one change, or none when it fails, and returns how many of them have a number
 /// within their transaction: all but tombstones.
 #[derive(Debug, Clone)]
-pub struct Table {
-    connector: Arc<Connector>,
-    columns: Columns,
-    /// The table's part of `source`.
-    source: Vec<u8>,
-    /// Whether rows stand alone, without an envelope.
-    plain: bool,
+pub struct Changes<F: Frame> {
+    columns: Columns<F::Atoms>,
+    frame: F,
 }
 
 /// A row of an envelope.
@@ -44,36 +66,12 @@ enum Side<'a> {
     New(Tuple<'a>, Old<'a>),
 }
 
-impl Table {
+impl<F: Frame> Changes<F> {
     /// Chooses everything that does not depend on a row. `facts` tell the primary key's order, and the key under
     /// REPLICA IDENTITY FULL.
     #[must_use]
-    pub fn new(
-        connector: &Arc<Connector>,
-        relation: &Relation,
-        facts: Option<&TableFacts>,
-        modes: &Modes,
-        types: &Types,
-    ) -> Self {
-        Self {
-            connector: connector.clone(),
-            columns: Columns::new(relation, facts, modes, types),
-            source: table_part(&relation.table),
-            plain: false,
-        }
-    }
-
-    /// The same without an envelope: the row (of a delete, the old one), and beside its columns `__op`, `__lsn`,
-    /// `__source_ts_ms` and `__deleted`, as Debezium's transformation `ExtractNewRecordState` can add them.
-    #[must_use]
-    pub fn plain(
-        connector: &Arc<Connector>,
-        relation: &Relation,
-        facts: Option<&TableFacts>,
-        modes: &Modes,
-        types: &Types,
-    ) -> Self {
-        Self { plain: true, ..Self::new(connector, relation, facts, modes, types) }
+    pub fn within(frame: F, relation: &Relation, facts: Option<&TableFacts>, modes: &Modes, types: &Types) -> Self {
+        Self { columns: Columns::new(relation, facts, modes, types), frame }
     }
 
     /// A new row: `c`.
@@ -133,13 +131,9 @@ impl Table {
     /// The table was emptied: `t`.
     pub fn truncate(&self, stamp: &Stamp<'_>, records: &mut Records) -> u64 {
         let value = records.sure_part(|out| {
-            if self.plain {
-                out.push(b'{');
-                return put_plain_tail(b't', true, stamp, out);
-            }
-            out.extend_from_slice(b"{\"before\":null,\"after\":null,\"source\":");
-            put_source(&self.connector, &self.source, &stamp.place, out);
-            put_tail(b't', stamp, out);
+            self.frame.open_value(out);
+            self.put_rows(b't', Side::Null, Side::Null, out).expect("there is no row that could not be written");
+            self.frame.close_value(b't', stamp, out);
         });
         records.push(None, Some(value), None);
         1
@@ -164,8 +158,8 @@ impl Table {
         records: &mut Records,
     ) -> Result<u64, Unfit> {
         let told = Some((kind, old));
-        let old_key = records.part(|out| self.columns.put_old_key(old, out))?;
-        let new_key = records.part(|out| self.columns.put_new_key(new, told, out))?;
+        let old_key = records.part(|out| self.put_old_key(old, out))?;
+        let new_key = records.part(|out| self.put_new_key(new, told, out))?;
         let deleted = self.envelope(b'd', Side::Old(kind, old), Side::Null, stamp, records)?;
         let next = Stamp { transaction: stamp.transaction.map(InTransaction::next), ..*stamp };
         let created = self.envelope(b'c', Side::Null, Side::New(new, told), &next, records)?;
@@ -177,13 +171,23 @@ impl Table {
     }
 
     fn new_key(&self, new: Tuple<'_>, old: Old<'_>, records: &mut Records) -> Result<Option<Range<usize>>, Unfit> {
-        let put = |out: &mut Vec<u8>| self.columns.put_new_key(new, old, out);
+        let put = |out: &mut Vec<u8>| self.put_new_key(new, old, out);
         self.columns.has_key().then(|| records.part(put)).transpose()
     }
 
     fn old_key(&self, old: Tuple<'_>, records: &mut Records) -> Result<Option<Range<usize>>, Unfit> {
-        let put = |out: &mut Vec<u8>| self.columns.put_old_key(old, out);
+        let put = |out: &mut Vec<u8>| self.put_old_key(old, out);
         self.columns.has_key().then(|| records.part(put)).transpose()
+    }
+
+    fn put_new_key(&self, new: Tuple<'_>, old: Old<'_>, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        self.frame.open_key(out);
+        self.columns.put_new_key(new, old, out)
+    }
+
+    fn put_old_key(&self, old: Tuple<'_>, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        self.frame.open_key(out);
+        self.columns.put_old_key(old, out)
     }
 
     fn envelope(
@@ -195,40 +199,42 @@ impl Table {
         records: &mut Records,
     ) -> Result<Range<usize>, Unfit> {
         records.part(|out| {
-            if self.plain {
-                self.put_side(if op == b'd' { before } else { after }, out)?;
-                out.pop();
-                put_plain_tail(op, self.columns.is_empty(), stamp, out);
-                return Ok(());
-            }
-            out.extend_from_slice(b"{\"before\":");
-            self.put_side(before, out)?;
-            out.extend_from_slice(b",\"after\":");
-            self.put_side(after, out)?;
-            out.extend_from_slice(b",\"source\":");
-            put_source(&self.connector, &self.source, &stamp.place, out);
-            put_tail(op, stamp, out);
+            self.frame.open_value(out);
+            self.put_rows(op, before, after, out)?;
+            self.frame.close_value(op, stamp, out);
             Ok(())
         })
     }
 
+    fn put_rows(&self, op: u8, before: Side<'_>, after: Side<'_>, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        match self.frame.rows() {
+            Rows::BeforeAndAfter => {
+                self.put_side(before, out)?;
+                self.frame.open_after(out);
+                self.put_side(after, out)
+            }
+            Rows::One => match if op == b'd' { before } else { after } {
+                Side::Null => {
+                    F::Atoms::close_record(true, out);
+                    Ok(())
+                }
+                row @ (Side::Old(..) | Side::New(..)) => self.put_side(row, out),
+            },
+        }
+    }
+
     fn put_side(&self, side: Side<'_>, out: &mut Vec<u8>) -> Result<(), Unfit> {
         match side {
-            Side::Null => out.extend_from_slice(b"null"),
-            Side::Old(kind, old) => self.columns.put_old(kind, old, out)?,
-            Side::New(new, old) => self.columns.put_new(new, old, out)?,
+            Side::Null => F::Atoms::none(out),
+            Side::Old(kind, old) => {
+                F::Atoms::some(out);
+                self.columns.put_old(kind, old, out)?;
+            }
+            Side::New(new, old) => {
+                F::Atoms::some(out);
+                self.columns.put_new(new, old, out)?;
+            }
         }
         Ok(())
     }
-}
-
-/// What stands beside the columns of a row without an envelope.
-fn put_plain_tail(op: u8, is_first: bool, stamp: &Stamp<'_>, out: &mut Vec<u8>) {
-    out.extend_from_slice(if is_first { b"\"__op\":\"" } else { b",\"__op\":\"" });
-    out.push(op);
-    out.extend_from_slice(b"\",\"__lsn\":");
-    put_number(stamp.place.lsn.0, out);
-    out.extend_from_slice(b",\"__source_ts_ms\":");
-    put_number(milliseconds(stamp.place.commit_time_us), out);
-    out.extend_from_slice(if op == b'd' { b",\"__deleted\":\"true\"}" } else { b",\"__deleted\":\"false\"}" });
 }

@@ -5,12 +5,13 @@
 //! text is (Debezium 3.6.3 makes it midnight); intervals are computed exactly (Debezium goes through a double, which can be
 //! one microsecond off).
 
+use super::atoms::Atoms;
 use super::calendar::{
     DAY_US, Date, Moment, is_infinite, number, put_clock, read_clock, read_date, read_time, read_timestamp,
     split_offset,
 };
 use super::modes::{Intervals, Times};
-use super::text::put_number;
+use super::number::print;
 
 /// A month of 365.25 / 12 days.
 const MONTH_US: i128 = 2_629_800_000_000;
@@ -20,7 +21,7 @@ const DIGITS_MAX: usize = 6;
 
 /// How a number of microseconds is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unit {
+pub(in super::super) enum Unit {
     /// Milliseconds.
     Milliseconds,
     /// Microseconds.
@@ -46,71 +47,73 @@ pub(super) fn digits_of(type_modifier: i32) -> usize {
 }
 
 /// Appends a `date`.
-pub(super) fn put_date(mode: Times, text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
+pub(super) fn put_date<A: Atoms>(mode: Times, text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
     match mode {
-        Times::IsoString if is_infinite(text) => put_quoted(text, out),
+        Times::IsoString if is_infinite(text) => put_as_sent::<A>(text, out),
         Times::IsoString => {
             let date = read_date(text)?;
-            out.push(b'"');
-            date.put(out);
-            out.extend_from_slice(b"Z\"");
+            let write = |out: &mut Vec<u8>| {
+                date.put(out);
+                out.push(b'Z');
+            };
+            A::plain(write, out);
         }
-        Times::Adaptive | Times::Microseconds => put_number(read_date(text)?.since_epoch_days(), out),
+        Times::Adaptive | Times::Microseconds => A::integer(read_date(text)?.since_epoch_days(), out),
     }
     Ok(())
 }
 
 /// Appends a `time`.
-pub(super) fn put_time(unit: Unit, text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
+pub(super) fn put_time<A: Atoms>(unit: Unit, text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
     let time_us = read_time(text)?;
     match unit {
-        Unit::Milliseconds => put_number(in_milliseconds(time_us)?, out),
-        Unit::Microseconds => put_number(time_us, out),
-        Unit::IsoString => put_clock_utc(time_us, out),
+        Unit::Milliseconds => A::integer(in_milliseconds(time_us)?, out),
+        Unit::Microseconds => A::integer(time_us, out),
+        Unit::IsoString => put_clock_utc::<A>(time_us, out),
     }
     Ok(())
 }
 
 /// Appends a `timestamp`, taken for UTC.
-pub(super) fn put_timestamp(unit: Unit, text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
+pub(super) fn put_timestamp<A: Atoms>(unit: Unit, text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
     if unit == Unit::IsoString {
-        return put_iso_timestamp(None, text, out);
+        return put_iso_timestamp::<A>(None, text, out);
     }
     let moment = read_timestamp(text)?;
     let since_epoch_us = moment.since_epoch_us();
     match unit {
         Unit::Milliseconds => {
             let millisecond = in_milliseconds(moment.day_us)?;
-            put_number(moment.days * (DAY_US / 1_000) + millisecond, out);
+            A::integer(moment.days * (DAY_US / 1_000) + millisecond, out);
         }
-        Unit::Microseconds | Unit::IsoString => put_number(since_epoch_us.ok_or("is too late for microseconds")?, out),
+        Unit::Microseconds | Unit::IsoString => A::integer(since_epoch_us.ok_or("is too late for microseconds")?, out),
     }
     Ok(())
 }
 
 /// Appends a `timestamptz`: ISO 8601 in UTC, with as many fractional digits as its column has.
-pub(super) fn put_timestamptz(digits: usize, text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
-    put_iso_timestamp(Some(digits), text, out)
+pub(super) fn put_timestamptz<A: Atoms>(digits: usize, text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
+    put_iso_timestamp::<A>(Some(digits), text, out)
 }
 
 /// Appends a `timetz`, shifted to UTC. `24:00:00+00` stays what it is.
-pub(super) fn put_timetz(text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
+pub(super) fn put_timetz<A: Atoms>(text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
     let (time, offset_us) = split_offset(text)?;
     let utc_us = read_time(time)? - offset_us;
-    put_clock_utc(if utc_us == DAY_US && offset_us == 0 { DAY_US } else { utc_us.rem_euclid(DAY_US) }, out);
+    put_clock_utc::<A>(if utc_us == DAY_US && offset_us == 0 { DAY_US } else { utc_us.rem_euclid(DAY_US) }, out);
     Ok(())
 }
 
 /// Appends an `interval` (`intervalstyle=postgres`).
-pub(super) fn put_interval(mode: Intervals, text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
+pub(super) fn put_interval<A: Atoms>(mode: Intervals, text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
     let interval = Interval::read(text)?;
     match mode {
         Intervals::Microseconds => {
             let days = i128::from(interval.days) * i128::from(DAY_US);
             let sum = i128::from(interval.months) * MONTH_US + days + i128::from(interval.clock_us);
-            put_number(i64::try_from(sum).map_err(|_| "is too long for microseconds")?, out);
+            A::integer(i64::try_from(sum).map_err(|_| "is too long for microseconds")?, out);
         }
-        Intervals::IsoString => interval.put_iso(out),
+        Intervals::IsoString => A::plain(|out| interval.put_iso(out), out),
     }
     Ok(())
 }
@@ -154,21 +157,21 @@ impl Interval {
         Ok(interval)
     }
 
-    /// Appends `"P1Y2M3DT4H5M6.7S"`: every part, each with its sign.
+    /// Appends `P1Y2M3DT4H5M6.7S`: every part, each with its sign.
     fn put_iso(&self, out: &mut Vec<u8>) {
         let (years, months, days) = (self.months / 12, self.months % 12, self.days);
         let (minutes, second_us) = (self.clock_us / 60_000_000, self.clock_us % 60_000_000);
         let sign = if second_us < 0 { "-" } else { "" };
         let (seconds, fraction) = (second_us.abs() / 1_000_000, second_us.abs() % 1_000_000);
         let (hours, minutes) = (minutes / 60, minutes % 60);
-        put_number(format_args!("\"P{years}Y{months}M{days}DT{hours}H{minutes}M{sign}{seconds}"), out);
+        print(format_args!("P{years}Y{months}M{days}DT{hours}H{minutes}M{sign}{seconds}"), out);
         if fraction != 0 {
-            put_number(format_args!(".{fraction:06}"), out);
+            print(format_args!(".{fraction:06}"), out);
             while out.last() == Some(&b'0') {
                 out.pop();
             }
         }
-        out.extend_from_slice(b"S\"");
+        out.push(b'S');
     }
 }
 
@@ -180,33 +183,36 @@ fn number_of_any_length(digits: &[u8]) -> Option<i64> {
     }
 }
 
-fn put_iso_timestamp(digits: Option<usize>, text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
+fn put_iso_timestamp<A: Atoms>(digits: Option<usize>, text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
     if is_infinite(text) {
-        put_quoted(text, out);
+        put_as_sent::<A>(text, out);
         return Ok(());
     }
     let Moment { days, day_us } = read_timestamp(text)?;
     if digits.is_some_and(|digits| day_us % 10_i64.pow(6 - u32::try_from(digits).unwrap_or(6)) != 0) {
         return Err("has more fractional digits than its column");
     }
-    out.push(b'"');
-    Date::of_days(days).put(out);
-    out.push(b'T');
-    put_clock(day_us, digits, out);
-    out.extend_from_slice(b"Z\"");
+    let write = |out: &mut Vec<u8>| {
+        Date::of_days(days).put(out);
+        out.push(b'T');
+        put_clock(day_us, digits, out);
+        out.push(b'Z');
+    };
+    A::plain(write, out);
     Ok(())
 }
 
-fn put_clock_utc(day_us: i64, out: &mut Vec<u8>) {
-    out.push(b'"');
-    put_clock(day_us, None, out);
-    out.extend_from_slice(b"Z\"");
+fn put_clock_utc<A: Atoms>(day_us: i64, out: &mut Vec<u8>) {
+    let write = |out: &mut Vec<u8>| {
+        put_clock(day_us, None, out);
+        out.push(b'Z');
+    };
+    A::plain(write, out);
 }
 
-fn put_quoted(text: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    out.extend_from_slice(text);
-    out.push(b'"');
+/// Text that was found to be one of a few words.
+fn put_as_sent<A: Atoms>(text: &[u8], out: &mut Vec<u8>) {
+    A::plain(|out| out.extend_from_slice(text), out);
 }
 
 fn in_milliseconds(time_us: i64) -> Result<i64, &'static str> {

@@ -7,9 +7,9 @@
 
 use bigdecimal::num_bigint::{BigInt, Sign};
 
+use super::atoms::Atoms;
 use super::modes::Decimals;
-use super::number::put_double;
-use super::text::{put_base64, put_number};
+use super::number::print;
 
 /// A type modifier of `numeric` is precision and scale, and this.
 const MODIFIER_HEAD: i32 = 4;
@@ -19,13 +19,13 @@ const MONEY_SCALE: usize = 2;
 
 /// How a column's decimals are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(in super::super) enum Form {
     /// `"1.10"`; with the column's scale, for zeros.
     Text(usize),
     /// `1.1`.
     Double,
-    /// `"bg=="`: the unscaled value.
-    Scaled(usize),
+    /// `"bg=="`: the unscaled value, in a column of this precision (`money` has none).
+    Scaled { precision: Option<usize>, scale: usize },
     /// `{"scale":1,"value":"Cw=="}`, trailing zeros stripped.
     Unscaled,
 }
@@ -36,7 +36,10 @@ impl Form {
         match mode {
             Decimals::Text => Form::Text(scale_of(type_modifier).unwrap_or(0)),
             Decimals::Double => Form::Double,
-            Decimals::Precise => scale_of(type_modifier).map_or(Form::Unscaled, Form::Scaled),
+            Decimals::Precise => match scale_of(type_modifier) {
+                Some(scale) => Form::Scaled { precision: precision_of(type_modifier), scale },
+                None => Form::Unscaled,
+            },
         }
     }
 
@@ -45,71 +48,67 @@ impl Form {
         match mode {
             Decimals::Text => Form::Text(MONEY_SCALE),
             Decimals::Double => Form::Double,
-            Decimals::Precise => Form::Scaled(MONEY_SCALE),
+            Decimals::Precise => Form::Scaled { precision: None, scale: MONEY_SCALE },
         }
     }
 
     /// Appends a `numeric`.
-    pub(super) fn put(self, text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
+    pub(super) fn put<A: Atoms>(self, text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
         if let b"NaN" | b"Infinity" | b"-Infinity" = text {
-            return self.put_special(text, out);
+            return self.put_special::<A>(text, out);
         }
         let plain = Plain::read(text)?;
         match self {
-            Form::Text(_) => {
-                out.push(b'"');
-                out.extend_from_slice(text);
-                out.push(b'"');
-            }
+            Form::Text(_) => put_word::<A>(text, out),
             Form::Double => {
                 let number: f64 = std::str::from_utf8(text).ok().and_then(|t| t.parse().ok()).ok_or(NOT_PLAIN)?;
                 if number.is_infinite() {
                     return Err("is too large for a double");
                 }
-                put_double(number, out);
+                A::double(number, out);
             }
-            Form::Scaled(scale) => plain.put_unscaled(scale, out)?,
+            Form::Scaled { scale, .. } => plain.put_unscaled::<A>(scale, out)?,
             Form::Unscaled => {
                 let plain = plain.without_trailing_zeros();
-                out.extend_from_slice(b"{\"scale\":");
-                put_number(plain.fraction.len(), out);
-                out.extend_from_slice(b",\"value\":");
-                plain.put_unscaled(plain.fraction.len(), out)?;
-                out.push(b'}');
+                let scale = plain.fraction.len();
+                A::named_field(true, "scale", out);
+                A::integer(i64::try_from(scale).map_err(|_| NOT_PLAIN)?, out);
+                A::named_field(false, "value", out);
+                plain.put_unscaled::<A>(scale, out)?;
+                A::close_record(false, out);
             }
         }
         Ok(())
     }
 
     /// Appends zero, at the column's scale.
-    pub(super) fn put_zero(self, out: &mut Vec<u8>) {
-        let zero: &[u8] = match self {
-            Form::Text(0) => b"\"0\"",
-            Form::Text(scale) => {
-                out.extend_from_slice(b"\"0.");
-                out.extend(std::iter::repeat_n(b'0', scale));
-                b"\""
+    pub(super) fn put_zero<A: Atoms>(self, out: &mut Vec<u8>) {
+        match self {
+            Form::Text(scale @ 1..) => A::plain(|out| print(format_args!("0.{:0>scale$}", ""), out), out),
+            Form::Text(_) | Form::Double | Form::Scaled { .. } | Form::Unscaled => {
+                self.put::<A>(b"0", out).expect("zero has every form");
             }
-            Form::Double => b"0.0",
-            Form::Scaled(_) => b"\"AA==\"",
-            Form::Unscaled => b"{\"scale\":0,\"value\":\"AA==\"}",
-        };
-        out.extend_from_slice(zero);
+        }
     }
 
-    fn put_special(self, text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
+    fn put_special<A: Atoms>(self, text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
         let word: &[u8] = match (self, text) {
-            (Form::Text(_), b"NaN") => b"\"NAN\"",
-            (Form::Text(_), b"Infinity") => b"\"POSITIVE_INFINITY\"",
-            (Form::Text(_), _) => b"\"NEGATIVE_INFINITY\"",
-            (Form::Double, _) => return super::number::put_float(text, out),
-            (Form::Scaled(_) | Form::Unscaled, _) => {
+            (Form::Text(_), b"NaN") => b"NAN",
+            (Form::Text(_), b"Infinity") => b"POSITIVE_INFINITY",
+            (Form::Text(_), _) => b"NEGATIVE_INFINITY",
+            (Form::Double, _) => return A::double_of(text, out),
+            (Form::Scaled { .. } | Form::Unscaled, _) => {
                 return Err("is NaN or infinite, which precise decimals cannot be");
             }
         };
-        out.extend_from_slice(word);
+        put_word::<A>(word, out);
         Ok(())
     }
+}
+
+/// Text that was found to be digits, or one of a few words.
+fn put_word<A: Atoms>(word: &[u8], out: &mut Vec<u8>) {
+    A::plain(|out| out.extend_from_slice(word), out);
 }
 
 const NOT_PLAIN: &str = "is not a plain decimal number";
@@ -119,6 +118,13 @@ pub(super) fn scale_of(type_modifier: i32) -> Option<usize> {
     let modifier = type_modifier.checked_sub(MODIFIER_HEAD).filter(|modifier| *modifier >= 0)?;
     let scale = ((modifier & 0x7FF) ^ 1024) - 1024;
     Some(usize::try_from(scale).unwrap_or(0))
+}
+
+/// Digits that a `numeric` column holds at most, those of a negative scale included.
+fn precision_of(type_modifier: i32) -> Option<usize> {
+    let modifier = type_modifier.checked_sub(MODIFIER_HEAD).filter(|modifier| *modifier >= 0)?;
+    let (precision, scale) = (modifier >> 16, ((modifier & 0x7FF) ^ 1024) - 1024);
+    usize::try_from(precision - scale.min(0)).ok()
 }
 
 /// The parts of `-?digits[.digits]`.
@@ -146,21 +152,21 @@ impl<'a> Plain<'a> {
         Self { fraction: &self.fraction[..end], ..self }
     }
 
-    /// Appends base64 of the value times ten to the `scale`. Up to 38 digits without allocation.
-    fn put_unscaled(self, scale: usize, out: &mut Vec<u8>) -> Result<(), &'static str> {
+    /// Appends the bytes of the value times ten to the `scale`. Up to 38 digits without allocation.
+    fn put_unscaled<A: Atoms>(self, scale: usize, out: &mut Vec<u8>) -> Result<(), &'static str> {
         let zeros = scale.checked_sub(self.fraction.len()).ok_or("has more fractional digits than its column")?;
         let digits = self.whole.iter().chain(self.fraction).map(|digit| digit - b'0');
         let digits = digits.chain(std::iter::repeat_n(0, zeros));
         if self.whole.len() + scale <= 38 {
             let magnitude = digits.fold(0_i128, |number, digit| number * 10 + i128::from(digit));
             let number = if self.negative { -magnitude } else { magnitude };
-            put_base64(shortest(&number.to_be_bytes()), out);
+            A::bytes(shortest(&number.to_be_bytes()), out);
             return Ok(());
         }
         let digits: Vec<u8> = digits.collect();
         let sign = if self.negative { Sign::Minus } else { Sign::Plus };
         let number = BigInt::from_radix_be(sign, &digits, 10).ok_or(NOT_PLAIN)?;
-        put_base64(&number.to_signed_bytes_be(), out);
+        A::bytes(&number.to_signed_bytes_be(), out);
         Ok(())
     }
 }
@@ -184,7 +190,7 @@ const MONEY_BYTES_MAX: usize = 24;
 /// Appends `money`. Its text depends on the server's `lc_monetary`; taken are a currency sign before the digits, commas
 /// between thousands, and a point before exactly two digits (`-$1,234.56`, `($0.10)`). Others are refused, for a comma may
 /// be a decimal point there.
-pub(super) fn put_money(form: Form, text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
+pub(super) fn put_money<A: Atoms>(form: Form, text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
     const NOT_MONEY: &str = "is not money as lc_monetary 'C' or 'en_US' prints it";
     let (in_brackets, text) =
         text.strip_prefix(b"(").and_then(|rest| rest.strip_suffix(b")")).map_or((false, text), |rest| (true, rest));
@@ -200,7 +206,7 @@ pub(super) fn put_money(form: Form, text: &[u8], out: &mut Vec<u8>) -> Result<()
         *plain.get_mut(length).ok_or(NOT_MONEY)? = byte;
         length += 1;
     }
-    form.put(&plain[..length], out).map_err(|_| NOT_MONEY)
+    form.put::<A>(&plain[..length], out).map_err(|_| NOT_MONEY)
 }
 
 /// Digits, all of them without a comma, or with one before every three from the right.

@@ -11,8 +11,8 @@ use std::collections::HashMap;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Bool,
-    Integer,
-    Float,
+    Integer(Width),
+    Float(Precision),
     Numeric,
     Money,
     Date,
@@ -24,38 +24,66 @@ pub(super) enum Kind {
     Bytes,
     Bits,
     Point,
-    Text,
+    Text(Meaning),
 }
+
+/// How wide an integer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Width {
+    Two,
+    Four,
+    /// And `oid`, which has four bytes without a sign.
+    Eight,
+}
+
+/// How precise a floating point number is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Precision {
+    Single,
+    Double,
+}
+
+/// What a text is, for formats that say so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Meaning {
+    Plain,
+    Uuid,
+    Json,
+    Xml,
+    Tsvector,
+}
+
+const TEXT: Kind = Kind::Text(Meaning::Plain);
 
 /// OID, OID of the array of it, name, kind. Types that are missing are text, as are arrays that are missing.
 const BUILT_IN: &[(u32, u32, &str, Kind)] = &[
     (16, 1000, "bool", Kind::Bool),
     (17, 1001, "bytea", Kind::Bytes),
-    (18, 1002, "char", Kind::Text),
-    (19, 1003, "name", Kind::Text),
-    (20, 1016, "int8", Kind::Integer),
-    (21, 1005, "int2", Kind::Integer),
-    (23, 1007, "int4", Kind::Integer),
-    (25, 1009, "text", Kind::Text),
-    (26, 1028, "oid", Kind::Integer),
-    (114, 199, "json", Kind::Text),
-    (142, 143, "xml", Kind::Text),
+    (18, 1002, "char", TEXT),
+    (19, 1003, "name", TEXT),
+    (20, 1016, "int8", Kind::Integer(Width::Eight)),
+    (21, 1005, "int2", Kind::Integer(Width::Two)),
+    (23, 1007, "int4", Kind::Integer(Width::Four)),
+    (25, 1009, "text", TEXT),
+    (26, 1028, "oid", Kind::Integer(Width::Eight)),
+    (114, 199, "json", Kind::Text(Meaning::Json)),
+    (142, 143, "xml", Kind::Text(Meaning::Xml)),
     (600, 1017, "point", Kind::Point),
-    (601, 1018, "lseg", Kind::Text),
-    (602, 1019, "path", Kind::Text),
-    (603, 1020, "box", Kind::Text),
-    (604, 1027, "polygon", Kind::Text),
-    (628, 629, "line", Kind::Text),
-    (650, 651, "cidr", Kind::Text),
-    (700, 1021, "float4", Kind::Float),
-    (701, 1022, "float8", Kind::Float),
-    (718, 719, "circle", Kind::Text),
-    (774, 775, "macaddr8", Kind::Text),
+    (601, 1018, "lseg", TEXT),
+    (602, 1019, "path", TEXT),
+    (603, 1020, "box", TEXT),
+    (604, 1027, "polygon", TEXT),
+    (628, 629, "line", TEXT),
+    (650, 651, "cidr", TEXT),
+    (700, 1021, "float4", Kind::Float(Precision::Single)),
+    (701, 1022, "float8", Kind::Float(Precision::Double)),
+    (718, 719, "circle", TEXT),
+    (774, 775, "macaddr8", TEXT),
     (790, 791, "money", Kind::Money),
-    (829, 1040, "macaddr", Kind::Text),
-    (869, 1041, "inet", Kind::Text),
-    (1042, 1014, "bpchar", Kind::Text),
-    (1043, 1015, "varchar", Kind::Text),
+    (829, 1040, "macaddr", TEXT),
+    (869, 1041, "inet", TEXT),
+    (1042, 1014, "bpchar", TEXT),
+    (1043, 1015, "varchar", TEXT),
     (1082, 1182, "date", Kind::Date),
     (1083, 1183, "time", Kind::Time),
     (1114, 1115, "timestamp", Kind::Timestamp),
@@ -65,24 +93,24 @@ const BUILT_IN: &[(u32, u32, &str, Kind)] = &[
     (1560, 1561, "bit", Kind::Bits),
     (1562, 1563, "varbit", Kind::Bits),
     (1700, 1231, "numeric", Kind::Numeric),
-    (2950, 2951, "uuid", Kind::Text),
-    (3220, 3221, "pg_lsn", Kind::Text),
-    (3614, 3643, "tsvector", Kind::Text),
-    (3615, 3645, "tsquery", Kind::Text),
-    (3802, 3807, "jsonb", Kind::Text),
-    (3904, 3905, "int4range", Kind::Text),
-    (3906, 3907, "numrange", Kind::Text),
-    (3908, 3909, "tsrange", Kind::Text),
-    (3910, 3911, "tstzrange", Kind::Text),
-    (3912, 3913, "daterange", Kind::Text),
-    (3926, 3927, "int8range", Kind::Text),
-    (4072, 4073, "jsonpath", Kind::Text),
-    (4451, 6150, "int4multirange", Kind::Text),
-    (4532, 6151, "nummultirange", Kind::Text),
-    (4533, 6152, "tsmultirange", Kind::Text),
-    (4534, 6153, "tstzmultirange", Kind::Text),
-    (4535, 6155, "datemultirange", Kind::Text),
-    (4536, 6157, "int8multirange", Kind::Text),
+    (2950, 2951, "uuid", Kind::Text(Meaning::Uuid)),
+    (3220, 3221, "pg_lsn", TEXT),
+    (3614, 3643, "tsvector", Kind::Text(Meaning::Tsvector)),
+    (3615, 3645, "tsquery", TEXT),
+    (3802, 3807, "jsonb", Kind::Text(Meaning::Json)),
+    (3904, 3905, "int4range", TEXT),
+    (3906, 3907, "numrange", TEXT),
+    (3908, 3909, "tsrange", TEXT),
+    (3910, 3911, "tstzrange", TEXT),
+    (3912, 3913, "daterange", TEXT),
+    (3926, 3927, "int8range", TEXT),
+    (4072, 4073, "jsonpath", TEXT),
+    (4451, 6150, "int4multirange", TEXT),
+    (4532, 6151, "nummultirange", TEXT),
+    (4533, 6152, "tsmultirange", TEXT),
+    (4534, 6153, "tstzmultirange", TEXT),
+    (4535, 6155, "datemultirange", TEXT),
+    (4536, 6157, "int8multirange", TEXT),
 ];
 
 /// The array of `box`, the only type whose elements stand between semicolons.
@@ -148,7 +176,7 @@ impl Types {
                 return Shape::Many { element: one, kind, delimiter: if many == BOX_ARRAY { b';' } else { b',' } };
             }
         }
-        Shape::One(Kind::Text)
+        Shape::One(TEXT)
     }
 }
 
@@ -174,13 +202,13 @@ mod tests {
         types.learn(20_006, "extensions", "hstore");
         let check = |oid, want| assert_eq!(types.shape_of(oid), want, "{oid}");
         check(20_001, Shape::One(Kind::Numeric));
-        check(20_002, Shape::Many { element: 23, kind: Kind::Integer, delimiter: b',' });
-        check(20_003, Shape::One(Kind::Text));
-        check(20_004, Shape::One(Kind::Text));
+        check(20_002, Shape::Many { element: 23, kind: Kind::Integer(Width::Four), delimiter: b',' });
+        check(20_003, Shape::One(TEXT));
+        check(20_004, Shape::One(TEXT));
         check(20_005, Shape::ManyByName);
         check(20_006, Shape::Hstore);
-        check(99_999, Shape::One(Kind::Text));
-        check(1020, Shape::Many { element: 603, kind: Kind::Text, delimiter: b';' });
+        check(99_999, Shape::One(TEXT));
+        check(1020, Shape::Many { element: 603, kind: TEXT, delimiter: b';' });
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Postgres's dates and times (`datestyle=ISO`) as numbers: proleptic Gregorian, years of any length, `BC`.
 
-use super::text::put_number;
+use super::number::print;
 
 pub(super) const DAY_US: i64 = 86_400_000_000;
 const SECOND_US: i64 = 1_000_000;
@@ -63,7 +63,7 @@ impl Date {
             0..=9_999 => {}
             _ => out.push(b'-'),
         }
-        put_number(format_args!("{:04}-{:02}-{:02}", self.year.abs(), self.month, self.day), out);
+        print(format_args!("{:04}-{:02}-{:02}", self.year.abs(), self.month, self.day), out);
     }
 }
 
@@ -148,13 +148,13 @@ pub(super) fn is_infinite(text: &[u8]) -> bool {
 /// Appends `HH:MM:SS`, and a fraction of `digits` digits (`None`: as many as it needs).
 pub(super) fn put_clock(day_us: i64, digits: Option<usize>, out: &mut Vec<u8>) {
     let (seconds, fraction) = (day_us / SECOND_US, day_us % SECOND_US);
-    put_number(format_args!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60), out);
+    print(format_args!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60), out);
     match digits {
         Some(0) => {}
         None if fraction == 0 => {}
         Some(_) | None => {
             let start = out.len();
-            put_number(format_args!(".{fraction:06}"), out);
+            print(format_args!(".{fraction:06}"), out);
             let shortest = || out.iter().rposition(|byte| *byte != b'0').map_or(out.len(), |last| last + 1);
             let end = digits.map_or_else(shortest, |digits| start + 1 + digits.min(6));
             out.truncate(end);

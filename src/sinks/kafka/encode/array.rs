@@ -1,4 +1,4 @@
-//! Postgres's array literals as JSON arrays.
+//! Postgres's array literals.
 //!
 //! ```text
 //! literal := [ '[' bounds ']' .. '=' ] array
@@ -6,22 +6,27 @@
 //! item    := array | NULL | bare text | '"' text with \ before " and \ '"'
 //! ```
 //!
-//! As in Debezium, lower bounds other than 1 are left out: JSON arrays have none. Of several dimensions Debezium
-//! keeps only the outer one, filled with nulls; here they are nested arrays.
+//! As in Debezium, lower bounds other than 1 are left out: arrays of JSON and Avro have none. Of several dimensions Debezium
+//! keeps only the outer one, filled with nulls; here they are nested arrays in JSON, and refused in Avro, whose schema
+//! would have to say how many they are (Postgres's columns do not: `int[]` holds any).
 
-const NOT_AN_ARRAY: &str = "is not an array";
+use super::atoms::Atoms;
+
+pub(super) const NOT_AN_ARRAY: &str = "is not an array";
 
 /// Appends an element from its text.
 type Put<'a> = dyn Fn(&[u8], &mut Vec<u8>) -> Result<(), &'static str> + 'a;
 
-/// Postgres's limit.
-const DIMENSIONS_MAX: usize = 6;
-
 /// Appends the array `literal`; `put` writes an element from its text. Elements with escapes are unescaped into a buffer
 /// of the call's own, the only allocation.
-pub(super) fn put_array(literal: &[u8], delimiter: u8, put: &Put<'_>, out: &mut Vec<u8>) -> Result<(), &'static str> {
+pub(super) fn put_array<A: Atoms>(
+    literal: &[u8],
+    delimiter: u8,
+    put: &Put<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), &'static str> {
     let mut reader = Reader { rest: without_bounds(literal)?, delimiter, put, unescaped: Vec::new() };
-    reader.array(1, out)?;
+    reader.array::<A>(1, out)?;
     if reader.rest.is_empty() { Ok(()) } else { Err(NOT_AN_ARRAY) }
 }
 
@@ -33,42 +38,55 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn array(&mut self, depth: usize, out: &mut Vec<u8>) -> Result<(), &'static str> {
-        if depth > DIMENSIONS_MAX || !self.take(b'{') {
+    fn array<A: Atoms>(&mut self, depth: usize, out: &mut Vec<u8>) -> Result<(), &'static str> {
+        let (dimensions_max, too_deep) = A::DIMENSIONS_MAX;
+        if depth > dimensions_max {
+            return Err(too_deep);
+        }
+        if !self.take(b'{') {
             return Err(NOT_AN_ARRAY);
         }
-        out.push(b'[');
+        let (start, mut items) = (A::open_array(out), 0);
         if !self.take(b'}') {
-            self.item(depth, out)?;
-            while self.take(self.delimiter) {
-                out.push(b',');
-                self.item(depth, out)?;
+            loop {
+                A::item(items, out);
+                items += 1;
+                self.item::<A>(depth, out)?;
+                if !self.take(self.delimiter) {
+                    break;
+                }
             }
             if !self.take(b'}') {
                 return Err(NOT_AN_ARRAY);
             }
         }
-        out.push(b']');
+        A::close_array(start, items, out);
         Ok(())
     }
 
-    fn item(&mut self, depth: usize, out: &mut Vec<u8>) -> Result<(), &'static str> {
+    fn item<A: Atoms>(&mut self, depth: usize, out: &mut Vec<u8>) -> Result<(), &'static str> {
         match self.rest.first() {
-            Some(b'{') => self.array(depth + 1, out),
-            Some(b'"') => self.quoted(out),
-            Some(_) => self.bare(out),
+            Some(b'{') => self.array::<A>(depth + 1, out),
+            Some(b'"') => {
+                A::some(out);
+                self.quoted(out)
+            }
+            Some(_) => self.bare::<A>(out),
             None => Err(NOT_AN_ARRAY),
         }
     }
 
-    fn bare(&mut self, out: &mut Vec<u8>) -> Result<(), &'static str> {
+    fn bare<A: Atoms>(&mut self, out: &mut Vec<u8>) -> Result<(), &'static str> {
         let ends = |byte: &u8| *byte == self.delimiter || *byte == b'}';
         let (text, rest) = self.rest.split_at(self.rest.iter().position(ends).ok_or(NOT_AN_ARRAY)?);
         self.rest = rest;
         match text {
             b"" => return Err(NOT_AN_ARRAY),
-            b"NULL" => out.extend_from_slice(b"null"),
-            text => (self.put)(text, out)?,
+            b"NULL" => A::none(out),
+            text => {
+                A::some(out);
+                (self.put)(text, out)?;
+            }
         }
         Ok(())
     }
@@ -119,13 +137,17 @@ fn without_bounds(literal: &[u8]) -> Result<&[u8], &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sinks::kafka::json::text::put_text;
+    use crate::sinks::kafka::json::Json;
 
     #[test]
     fn literals_become_json() {
+        let put_text = |text: &[u8], out: &mut Vec<u8>| {
+            Json::text(std::str::from_utf8(text).unwrap(), out);
+            Ok(())
+        };
         let check = |literal: &str, want: Result<&str, &'static str>| {
             let mut out = Vec::new();
-            let got = put_array(literal.as_bytes(), b',', &put_text, &mut out);
+            let got = put_array::<Json>(literal.as_bytes(), b',', &put_text, &mut out);
             assert_eq!(got.map(|()| String::from_utf8(out).unwrap()), want.map(str::to_owned), "{literal}");
         };
         check("{}", Ok("[]"));

@@ -1,0 +1,49 @@
+//! Integers and booleans.
+
+use super::atoms::Atoms;
+
+/// Appends an integer as it was sent.
+pub(super) fn put_integer<A: Atoms>(text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let plain = match digits {
+        [] => false,
+        [b'0', _, ..] => false,
+        digits => digits.iter().all(u8::is_ascii_digit),
+    };
+    if plain { A::digits(text, out) } else { Err("is not an integer") }
+}
+
+/// Appends a boolean.
+pub(super) fn put_bool<A: Atoms>(text: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
+    let truth = match text {
+        b"t" => true,
+        b"f" => false,
+        _ => return Err("is not a boolean"),
+    };
+    A::boolean(truth, out);
+    Ok(())
+}
+
+/// Appends anything that prints as ASCII.
+pub(in super::super) fn print(number: impl std::fmt::Display, out: &mut Vec<u8>) {
+    use std::io::Write;
+    write!(out, "{number}").expect("a Vec takes all bytes");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sinks::kafka::json::Json;
+
+    #[test]
+    fn integers_are_copied_or_refused() {
+        for text in ["0", "-1", "9223372036854775807", "-9223372036854775808", "4294967295"] {
+            let mut out = Vec::new();
+            put_integer::<Json>(text.as_bytes(), &mut out).unwrap();
+            assert_eq!(out, text.as_bytes());
+        }
+        for text in ["", "-", "01", "+1", "1.0", "1e5", "a"] {
+            assert!(put_integer::<Json>(text.as_bytes(), &mut Vec::new()).is_err(), "{text}");
+        }
+    }
+}
