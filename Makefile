@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 SEED ?= $(shell date +%s)
 MINUTES ?= 10
 
-.PHONY: help demo test check bench crash kafka-up kafka-down migrate migrate-down install
+.PHONY: help demo test check bench crash kafka-up kafka-down registry-up registry-down migrate migrate-down install
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -35,6 +35,12 @@ kafka-up:  ## A Kafka broker on 127.0.0.1:9092, from Maven artifacts (needs java
 
 kafka-down:  ## Stop it and remove its data
 	@deploy/kafka/kafka.sh down
+
+registry-up:  ## A schema registry on 127.0.0.1:8081, from Maven artifacts (needs java and mvn)
+	@deploy/kafka/kafka.sh registry-up
+
+registry-down:  ## Stop it
+	@deploy/kafka/kafka.sh registry-down
 
 migrate:  ## Apply the schemas to the database of PGTAPE_URL or DATABASE_URL
 	cargo run --locked --release -- migrate up

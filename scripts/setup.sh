@@ -51,4 +51,6 @@ fi
 
 if [ "${1:-}" = kafka ] && command -v java >/dev/null && command -v mvn >/dev/null; then
     deploy/kafka/kafka.sh fetch || echo "Kafka could not be fetched: the tests that need a broker will fail" >&2
+    deploy/kafka/kafka.sh fetch-registry ||
+        echo "the schema registry could not be fetched: the tests that need one will fail" >&2
 fi

@@ -1,4 +1,4 @@
-//! Servers of one's own for the demo, the tests and the benches: a private Postgres, a Kafka broker, a TCP proxy that can be cut, and
+//! Servers of one's own for the demo, the tests and the benches: a private Postgres, a Kafka broker, a schema registry, a TCP proxy that can be cut, and
 //! the real program as a process that can be killed. All of it starts here and nowhere else.
 //!
 //! Invariant: nothing started here outlives the process that started it, however that process ends; a `watchdog`
@@ -19,6 +19,7 @@ mod ports;
 mod postgres;
 mod process;
 mod proxy;
+mod registry;
 mod service;
 mod watchdog;
 
@@ -34,4 +35,5 @@ pub use ports::free_port;
 pub use postgres::{Options, PrivatePostgres};
 pub use process::{Finished, Process, finish};
 pub use proxy::Proxy;
+pub use registry::{PrivateRegistry, RegistryPrograms};
 pub use service::{Service, ServiceProcess};

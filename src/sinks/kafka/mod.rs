@@ -17,6 +17,7 @@ pub mod json;
 pub mod orders;
 pub mod outbox;
 pub mod progress;
+pub mod registry;
 #[cfg(feature = "kafka")]
 pub mod relay;
 pub mod report;
