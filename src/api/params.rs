@@ -124,14 +124,14 @@ impl Named {
 /// show can change anything here.
 pub(super) const REASON: &str = "pgtape-reason";
 
-/// Why something is to be changed; refused without.
+/// Why something is to be changed, percent-encoded where it is not ASCII; refused without.
 pub(super) fn reason(headers: &HeaderMap) -> Result<String, ApiError> {
     let said = headers.get(REASON).and_then(|value| value.to_str().ok()).map(str::trim).unwrap_or_default();
     if said.is_empty() {
         let hint = "say why in the header Pgtape-Reason";
         return Err(ApiError::new(Code::BadRequest, "this changes something, and no reason is given", hint));
     }
-    Ok(said.to_owned())
+    Ok(percent_encoding::percent_decode_str(said).decode_utf8_lossy().into_owned())
 }
 
 /// `eq.id` and `id` are one column, `eq.limit` and `limit` are not.

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::config::Config;
@@ -54,6 +55,19 @@ pub(super) fn get(config: &Config, path: &str, timeout: Duration) -> Result<Answ
 pub(super) fn post(config: &Config, path: &str, timeout: Duration) -> Result<Answer, Refusal> {
     let url = format!("{}{path}", base_url(config));
     answer(&url, &config.data_dir, agent(timeout).post(&url).send_empty())
+}
+
+/// POST `path` with the reason for what it changes, answered within `timeout`.
+pub(super) fn post_with_reason(
+    config: &Config,
+    path: &str,
+    reason: &str,
+    timeout: Duration,
+) -> Result<Answer, Refusal> {
+    let url = format!("{}{path}", base_url(config));
+    let reason = utf8_percent_encode(reason, CONTROLS).to_string();
+    let request = agent(timeout).post(&url).header("Pgtape-Reason", reason);
+    answer(&url, &config.data_dir, request.send_empty())
 }
 
 fn agent(timeout: Duration) -> ureq::Agent {

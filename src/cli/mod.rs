@@ -6,6 +6,7 @@ mod client;
 mod consent;
 mod demo;
 mod doctor;
+mod kafka;
 mod logging;
 mod migrate;
 mod output;
@@ -76,6 +77,9 @@ enum Verb {
     /// Positions of the sinks
     #[command(subcommand)]
     Sink(sink::Verb),
+    /// Kafka sinks: look at them, move them, replay
+    #[command(subcommand)]
+    Kafka(kafka::Verb),
     /// Run simulated engines against Postgres
     Simulate(simulate::Args),
     /// Five simulated engines on a private Postgres, kills of everything, and the proof that nothing was lost
@@ -171,6 +175,7 @@ async fn dispatch(verb: Verb, context: &Context) -> Result<(), Refusal> {
         Verb::Quarantine(verb) => quarantine::run(verb, context).await,
         Verb::Slot(verb) => slot::run(verb, context).await,
         Verb::Sink(verb) => sink::run(verb, context).await,
+        Verb::Kafka(verb) => kafka::run(verb, context).await,
         Verb::Simulate(args) => simulate::run(args, context).await,
         Verb::Demo(args) => demo::run(args, context).await,
         Verb::Uninstall(consent) => uninstall::run(consent, context).await,

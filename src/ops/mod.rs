@@ -4,6 +4,7 @@
 //! Knows no terminal: who is asked, and how, comes in as [`Ask`].
 
 pub mod doctor;
+pub mod kafka;
 pub mod quarantine;
 pub mod rewind;
 pub mod sink;

@@ -9,16 +9,18 @@ use super::ingest::{Aim, Ingest};
 use super::status::now_us;
 use crate::config::kafka as typed;
 use crate::config::{Config, SinkName};
+use crate::ops::{self, kafka::Stretch};
 use crate::refusal::{Kind, Refusal};
 use crate::sinks;
 use crate::sinks::kafka::changes::{self, Format, Mask, Secret, Special, Truncate, Unfitting};
 use crate::sinks::kafka::json::{Compat, Decimals, Intervals, Modes, Times};
+use crate::sinks::kafka::orders::{Obeyed, Order};
 pub use crate::sinks::kafka::relay::Handle;
-use crate::sinks::kafka::relay::{self, Setup};
+use crate::sinks::kafka::relay::{self, Look, Setup};
 use crate::sinks::kafka::settings::{Bounds, Delivery, FeedSettings, Initial, Link, NewTopics, Settings};
 use crate::sinks::kafka::topic::{self, Template};
 use crate::sinks::standby::StandbyReader;
-use crate::tape::{Pins, TapeId};
+use crate::tape::{self, Pins, TapeId, Watermark};
 
 /// The files of the Kafka sinks, in the data directory.
 const DIRECTORY: &str = "kafka";
@@ -49,6 +51,7 @@ pub(super) fn start(
             identity: (&opened.tape.origin).into(),
             pins: pins.clone(),
             standby: standby.cloned(),
+            only: None,
             clock: now_us,
             cancel: stop.clone(),
         };
@@ -88,11 +91,74 @@ fn make_directory(settings: &Settings) -> Result<(), Refusal> {
 }
 
 fn tape_id(config: &Config) -> Result<TapeId, Refusal> {
-    Ok(crate::tape::info(&config.tape.dir).map_err(crate::tape::Error::into_refusal)?.tape_id)
+    Ok(tape::info(&config.tape.dir).map_err(tape::Error::into_refusal)?.tape_id)
+}
+
+/// What Kafka holds of every configured sink.
+pub async fn show(config: &Config, version: &str) -> Result<Shown, Refusal> {
+    let all: Vec<Settings> =
+        config.kafka.iter().map(|sink| settings(config, sink, version)).collect::<Result<_, _>>()?;
+    let sinks = blocking(move || all.iter().map(relay::look).collect::<Result<Vec<Look>, Refusal>>()).await?;
+    Ok(Shown { sinks })
+}
+
+/// What Kafka holds of the sinks.
+#[derive(Debug, serde::Serialize)]
+pub struct Shown {
+    /// One by one.
+    pub sinks: Vec<Look>,
+}
+
+impl std::fmt::Display for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for sink in &self.sinks {
+            let position = sink.position.map_or_else(|| "no progress yet".to_owned(), |p| p.to_string());
+            writeln!(f, "{:<16} {position}  {} records  {} in quarantine", sink.sink, sink.records, sink.quarantined)?;
+            sink.topics.iter().try_for_each(|topic| writeln!(f, "  topic {topic}"))?;
+            for stop in &sink.stopped {
+                writeln!(f, "  stopped: {} after {}: {}", stop.table, stop.position, stop.reason)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Has an order obeyed, while no service runs.
+pub async fn obey(config: &Config, version: &str, name: &str, order: Order) -> Result<Obeyed, Refusal> {
+    let settings = settings(config, ops::kafka::named(config, name)?, version)?;
+    let dir = config.tape.dir.clone();
+    blocking(move || relay::obey_alone(&settings, &dir, &order)).await
+}
+
+/// Produces a part of the tape once more, beside the sink itself.
+pub async fn replay(config: &Config, version: &str, part: &Stretch) -> Result<u64, Refusal> {
+    let Stretch { sink, from, to, suffix } = part.clone();
+    let mut settings = settings(config, ops::kafka::named(config, &sink)?, version)?;
+    settings.id = format!("{}.replay-{from}-{to}{suffix}", settings.id).replace('/', "-");
+    let FeedSettings::Changes(changes) = &mut settings.feed;
+    changes.suffix = suffix;
+    let info = tape::info(&config.tape.dir).map_err(tape::Error::into_refusal)?;
+    let setup = Setup {
+        settings: Arc::new(settings),
+        tape_dir: config.tape.dir.clone(),
+        tape_id: info.tape_id,
+        watermark: Watermark::scan(&config.tape.dir).map_err(tape::Error::into_refusal)?,
+        identity: (&info.origin).into(),
+        pins: Pins::new(),
+        standby: None,
+        only: Some(relay::Only { from, to }),
+        clock: now_us,
+        cancel: super::signals::stop_on_signal()?,
+    };
+    blocking(move || relay::replay(setup)).await
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 /// What a sink is built with.
-pub fn settings(config: &Config, from: &typed::Kafka, version: &str) -> Result<Settings, Refusal> {
+fn settings(config: &Config, from: &typed::Kafka, version: &str) -> Result<Settings, Refusal> {
     let feed = FeedSettings::Changes(Box::new(changes(config, from, version)?));
     Ok(Settings {
         name: from.name.clone(),
@@ -143,6 +209,7 @@ fn changes(config: &Config, from: &typed::Kafka, version: &str) -> Result<change
         version: version.split_whitespace().next().unwrap_or_default().to_owned(),
         database: config.postgres.as_ref().map(|address| address.database().to_owned()).unwrap_or_default(),
         topic: template(&from.topic)?,
+        suffix: String::new(),
         tables: from.tables.clone(),
         excluded: from.exclude.clone(),
         special: from.table.iter().map(special).collect::<Result<_, Refusal>>()?,

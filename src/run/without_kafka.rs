@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 use super::Part;
 use super::ingest::{Aim, Ingest};
 use crate::config::{Config, SinkName};
+use crate::ops::kafka::Stretch;
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::kafka::orders::{Obeyed, Order};
 use crate::sinks::kafka::report::Report;
@@ -52,4 +53,23 @@ pub(super) fn start(
         Ok(())
     };
     Ok((Vec::new(), Part::spawn(idle)))
+}
+
+fn without() -> Refusal {
+    Refusal::new(Kind::Usage, "this pgtape was built without Kafka", "build it with the feature kafka")
+}
+
+/// Refused.
+pub async fn show(_: &Config, _: &str) -> Result<String, Refusal> {
+    Err(without())
+}
+
+/// Refused.
+pub async fn obey(_: &Config, _: &str, _: &str, _: Order) -> Result<Obeyed, Refusal> {
+    Err(without())
+}
+
+/// Refused.
+pub async fn replay(_: &Config, _: &str, _: &Stretch) -> Result<u64, Refusal> {
+    Err(without())
 }

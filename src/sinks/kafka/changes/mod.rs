@@ -80,9 +80,9 @@ impl Changes {
     pub fn new(settings: Arc<Settings>, after: Position, last_commit: Option<Lsn>) -> Self {
         let connector = Connector::new(&settings.version, &settings.prefix, &settings.database);
         let topics = Topics {
-            messages: topic::of_messages(&settings.prefix),
-            transactions: topic::of_transactions(&settings.prefix),
-            heartbeats: topic::of_heartbeats(&settings.prefix),
+            messages: topic::of_messages(&settings.prefix) + &settings.suffix,
+            transactions: topic::of_transactions(&settings.prefix) + &settings.suffix,
+            heartbeats: topic::of_heartbeats(&settings.prefix) + &settings.suffix,
         };
         Self {
             connector: Arc::new(connector),

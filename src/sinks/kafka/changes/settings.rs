@@ -20,6 +20,8 @@ pub struct Settings {
     pub database: String,
     /// Names of tables' topics.
     pub topic: Template,
+    /// Appended to the names of all topics.
+    pub suffix: String,
     /// Tables to produce, of those that are captured.
     pub tables: Vec<Pattern>,
     /// Tables to leave out of those.
@@ -129,6 +131,6 @@ impl Settings {
     #[must_use]
     pub fn topic_of(&self, table: &TableName) -> String {
         let own = self.special(table).and_then(|special| special.topic.as_ref());
-        own.unwrap_or(&self.topic).name(&self.prefix, table)
+        own.unwrap_or(&self.topic).name(&self.prefix, table) + &self.suffix
     }
 }

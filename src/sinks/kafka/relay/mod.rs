@@ -14,7 +14,9 @@ mod catch_up;
 mod copy;
 mod handle;
 mod idle;
+mod look;
 mod obey;
+mod replay;
 mod sender;
 mod session;
 mod stand;
@@ -22,5 +24,7 @@ mod thread;
 mod work;
 
 pub use handle::Handle;
+pub use look::{Look, look};
 pub use obey::obey_alone;
-pub use thread::{Setup, pin_as_noted, start};
+pub use replay::replay;
+pub use thread::{Only, Setup, pin_as_noted, start};

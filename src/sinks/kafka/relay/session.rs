@@ -104,6 +104,9 @@ fn stand_of(thread: &mut Thread, settings: &Settings, found: &Found) -> Result<O
         stand::check(&settings.name, &progress, &setup.identity, oldest, end)?;
         return Ok(Some(progress));
     }
+    if let Some(only) = setup.only {
+        return Ok(Some(stand::beginning(setup.identity.clone(), Position::whole(only.from), end.epoch)));
+    }
     Ok(match settings.initial {
         Initial::Earliest => Some(stand::beginning(setup.identity.clone(), Position::whole(oldest), 0)),
         Initial::Now => Some(stand::beginning(setup.identity.clone(), Position::whole(end.lsn), end.epoch)),
@@ -138,7 +141,13 @@ fn follow(thread: &mut Thread, work: &mut Work<'_>) -> Result<Ended, Error> {
             due_at = Instant::now() + until(next, (work.clock)());
         }
         let end = reader.watermark().get();
+        if thread.setup.only.is_some_and(|only| reader.position() >= only.to) {
+            return last(thread, work);
+        }
         match reader.next()? {
+            Some(Entry::Transaction(unit)) if thread.setup.only.is_some_and(|only| unit.head().end_lsn > only.to) => {
+                return last(thread, work);
+            }
             Some(Entry::Preamble(messages)) => work.preamble(messages)?,
             Some(Entry::Transaction(transaction)) => work.unit(transaction)?,
             Some(Entry::Progress(lsn)) => work.nothing_until(lsn),

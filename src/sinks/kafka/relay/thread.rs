@@ -48,10 +48,21 @@ pub struct Setup {
     pub pins: Pins,
     /// The rows for a copy; without it a copy is refused.
     pub standby: Option<StandbyReader>,
+    /// A part of the tape, instead of all that comes.
+    pub only: Option<Only>,
     /// Tells the time, microseconds since the Unix epoch.
     pub clock: fn() -> i64,
     /// Ends it.
     pub cancel: CancellationToken,
+}
+
+/// A part of the tape.
+#[derive(Debug, Clone, Copy)]
+pub struct Only {
+    /// Everything after here.
+    pub from: Lsn,
+    /// Up to here.
+    pub to: Lsn,
 }
 
 /// How a session ended.
@@ -77,20 +88,7 @@ pub(super) struct Thread {
 
 /// Starts a sink on a thread of its own. What it ends with comes through the receiver: an error is for the whole service.
 pub fn start(setup: Setup) -> Result<(Handle, oneshot::Receiver<Result<(), Error>>), Error> {
-    let (commands, waiting) = mpsc::channel(COMMANDS_MAX);
-    let report = Arc::new(Mutex::new(Report::new(&setup.settings.name)));
-    let handle = Handle { name: setup.settings.name.as_str().into(), report, commands };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(Error::io("make a runtime for", "a Kafka sink"))?;
-    let (watermark, cancel) = (setup.watermark.clone(), setup.cancel.clone());
-    let mut thread = Thread {
-        keys: Keys::new(&setup.settings.id),
-        handle: handle.clone(),
-        idle: Idle { runtime, commands: waiting, watermark, cancel },
-        instance: Instance::new(),
-        noted_at: Instant::now(),
-        setup,
-    };
+    let (mut thread, handle) = Thread::new(setup)?;
     pin_as_noted(&thread.setup.settings, &thread.setup.pins)?;
     let (done, ended) = oneshot::channel();
     let work = move || {
@@ -104,6 +102,25 @@ pub fn start(setup: Setup) -> Result<(Handle, oneshot::Receiver<Result<(), Error
 }
 
 impl Thread {
+    /// A sink, and what others see of it.
+    pub(super) fn new(setup: Setup) -> Result<(Self, Handle), Error> {
+        let (commands, waiting) = mpsc::channel(COMMANDS_MAX);
+        let report = Arc::new(Mutex::new(Report::new(&setup.settings.name)));
+        let handle = Handle { name: setup.settings.name.as_str().into(), report, commands };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(Error::io("make a runtime for", "a Kafka sink"))?;
+        let (watermark, cancel) = (setup.watermark.clone(), setup.cancel.clone());
+        let thread = Self {
+            keys: Keys::new(&setup.settings.id),
+            handle: handle.clone(),
+            idle: Idle { runtime, commands: waiting, watermark, cancel },
+            instance: Instance::new(),
+            noted_at: Instant::now(),
+            setup,
+        };
+        Ok((thread, handle))
+    }
+
     fn work(&mut self) -> Result<(), Error> {
         let mut wait = RETRY_MIN;
         loop {
@@ -172,6 +189,9 @@ impl Thread {
     /// The tape is kept after what is committed, and after what stopped topics are owed. Now and then that is noted beside
     /// the tape, for a start that cannot ask Kafka.
     pub(super) fn keep_tape(&mut self, committed: &Progress, stopped: &[Stop]) -> Result<(), Error> {
+        if self.setup.only.is_some() {
+            return Ok(());
+        }
         let owed = stopped.iter().map(|stop| stop.position.lsn).min();
         let lsn = owed.map_or(committed.position.lsn, |owed| owed.min(committed.position.lsn));
         self.setup.pins.set(&pin(&self.setup.settings), lsn);
