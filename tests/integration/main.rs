@@ -16,6 +16,7 @@ mod events_perplex;
 mod events_worker;
 mod foreign;
 mod kafka;
+mod kafka_avro;
 mod kafka_json;
 mod migrations;
 mod rollup_sql;
