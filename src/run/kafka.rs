@@ -10,11 +10,13 @@ use super::status::now_us;
 use crate::config::kafka as typed;
 use crate::config::{Config, SinkName};
 use crate::ops::{self, kafka::Stretch};
+use crate::model::{Pattern, TableName};
 use crate::refusal::{Kind, Refusal};
 use crate::sinks;
 use crate::sinks::kafka::changes::{self, Format, Mask, Secret, Special, Truncate, Unfitting};
 use crate::sinks::kafka::json::{Compat, Decimals, Intervals, Modes, Times};
 use crate::sinks::kafka::orders::{Obeyed, Order};
+use crate::sinks::kafka::outbox;
 pub use crate::sinks::kafka::relay::Handle;
 use crate::sinks::kafka::relay::{self, Look, Setup};
 use crate::sinks::kafka::settings::{Bounds, Delivery, FeedSettings, Initial, Link, NewTopics, Settings};
@@ -42,6 +44,10 @@ pub(super) fn start(
         if aim == Aim::OneTask {
             relay::pin_as_noted(&settings, pins).map_err(sinks::Error::into_refusal)?;
             continue;
+        }
+        if let Some(outbox) = settings.feed.outbox() {
+            let Some(marker) = outbox.marker(config.postgres.as_ref()) else { continue };
+            tokio::spawn(marker.run(stop.clone()));
         }
         let setup = Setup {
             settings: Arc::new(settings),
@@ -159,7 +165,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 /// What a sink is built with.
 fn settings(config: &Config, from: &typed::Kafka, version: &str) -> Result<Settings, Refusal> {
-    let feed = FeedSettings::Changes(Box::new(changes(config, from, version)?));
+    let feed = match &from.outbox {
+        Some(outbox) => FeedSettings::Outbox(outbox::Setup::new(outbox.clone())),
+        None => FeedSettings::Changes(Box::new(changes(config, from, version)?)),
+    };
     Ok(Settings {
         name: from.name.clone(),
         id: format!("{}.{}", from.topic_prefix, from.name),
@@ -211,7 +220,7 @@ fn changes(config: &Config, from: &typed::Kafka, version: &str) -> Result<change
         topic: template(&from.topic)?,
         suffix: String::new(),
         tables: from.tables.clone(),
-        excluded: from.exclude.clone(),
+        excluded: from.exclude.iter().cloned().chain(relayed(config, from)).collect(),
         special: from.table.iter().map(special).collect::<Result<_, Refusal>>()?,
         mask_secret: Secret(from.mask_secret.0.clone().into_bytes()),
         format: match form.format {
@@ -238,6 +247,13 @@ fn changes(config: &Config, from: &typed::Kafka, version: &str) -> Result<change
         clock: now_us,
         rows_before: None,
     })
+}
+
+/// The outboxes of other sinks: their rows are events already, and a topic of the table itself has to be asked for by name.
+fn relayed(config: &Config, from: &typed::Kafka) -> Vec<Pattern> {
+    let tables = config.kafka.iter().filter_map(|sink| sink.outbox.as_ref()).map(|outbox| &outbox.table);
+    let named = |table: &TableName| from.tables.iter().any(|pattern| pattern.is_literal() && pattern.matches(table));
+    tables.filter(|table| !named(table)).filter_map(|table| Pattern::parse(&table.to_string())).collect()
 }
 
 fn modes(form: typed::Form) -> Modes {

@@ -28,6 +28,11 @@ impl Handle {
     }
 
     /// Never asked.
+    pub fn outbox(&self) -> Option<&crate::sinks::kafka::outbox::StatusHandle> {
+        match *self {}
+    }
+
+    /// Never asked.
     pub fn report(&self) -> Report {
         match *self {}
     }

@@ -81,7 +81,10 @@ fn one(raw: raw::Kafka, environment: &Environment) -> Result<Kafka, Refusal> {
     }
     let form = form(&raw, &key)?;
     let mask_secret = secret(&raw, &key)?;
+    let outbox = raw.outbox.as_ref();
+    let outbox = outbox.map(|outbox| outbox.check(&of("outbox"), environment.password.as_deref())).transpose()?;
     Ok(Kafka {
+        outbox,
         form,
         initial,
         exactly_once,

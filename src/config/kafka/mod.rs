@@ -9,6 +9,7 @@ mod tests;
 
 use std::time::Duration;
 
+use crate::config::KafkaOutbox;
 use crate::model::Pattern;
 
 pub(super) use check::check;
@@ -63,6 +64,8 @@ pub struct Kafka {
     pub properties: Vec<(String, Secret)>,
     /// What is different for some tables.
     pub table: Vec<Table>,
+    /// It relays an outbox, instead of changes.
+    pub outbox: Option<KafkaOutbox>,
 }
 
 /// Where a sink without progress begins.

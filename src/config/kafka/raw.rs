@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::RawKafkaOutbox;
 use crate::config::units::{Bytes, Span};
 
 /// `[[kafka]]`
@@ -44,6 +45,8 @@ pub struct Kafka {
     pub security: Security,
     pub properties: BTreeMap<String, String>,
     pub table: Vec<Table>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outbox: Option<RawKafkaOutbox>,
 }
 
 /// `[kafka.topics]`
@@ -124,6 +127,7 @@ impl Default for Kafka {
             security: Security::default(),
             properties: BTreeMap::new(),
             table: Vec::new(),
+            outbox: None,
         }
     }
 }

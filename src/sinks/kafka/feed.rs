@@ -75,6 +75,14 @@ pub trait Feed: Send {
     fn write_notes(&mut self, notes: &mut dyn Notes) -> Result<(), Error>;
     /// That transaction has been committed.
     fn committed(&mut self);
+    /// Whether notes are to be written, for their own sake.
+    fn has_notes(&self) -> bool {
+        false
+    }
+    /// Whether more may be read from the tape now; false while what was produced has consequences that wait.
+    fn has_room(&self) -> bool {
+        true
+    }
     /// Records that went into quarantine since this was last asked.
     fn quarantined(&mut self) -> u64 {
         0

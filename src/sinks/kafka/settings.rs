@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::changes;
+use super::{changes, outbox};
 
 /// One Kafka sink.
 #[derive(Debug, Clone)]
@@ -38,6 +38,19 @@ pub struct Settings {
 pub enum FeedSettings {
     /// The changes of tables.
     Changes(Box<changes::Settings>),
+    /// The events of an outbox.
+    Outbox(outbox::Setup),
+}
+
+impl FeedSettings {
+    /// The outbox, if it is one.
+    #[must_use]
+    pub fn outbox(&self) -> Option<&outbox::Setup> {
+        match self {
+            FeedSettings::Outbox(outbox) => Some(outbox),
+            FeedSettings::Changes(_) => None,
+        }
+    }
 }
 
 /// The brokers, and how to talk to them.

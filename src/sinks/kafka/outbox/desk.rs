@@ -137,6 +137,11 @@ impl Desk {
         self.state.lock().expect("nobody panics while holding it")
     }
 
+    /// Whether no more marks wait than may.
+    pub(super) fn has_room(&self, unmarked_bytes_max: u64) -> bool {
+        self.state().unmarked_bytes <= unmarked_bytes_max
+    }
+
     /// A new feed begins: what an earlier one left is not to be believed.
     pub(super) fn clear(&self) {
         let mut state = self.state();
@@ -252,7 +257,7 @@ impl StatusHandle {
     /// Whether the tape may be read on. False while more marks wait for Postgres than are allowed.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.desk.state().unmarked_bytes <= self.unmarked_bytes_max
+        self.desk.has_room(self.unmarked_bytes_max)
     }
 
     /// How many there are of what.

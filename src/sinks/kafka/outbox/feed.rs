@@ -483,6 +483,14 @@ impl Feed for OutboxFeed {
         Ok(())
     }
 
+    fn has_notes(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    fn has_room(&self) -> bool {
+        self.desk.has_room(self.settings.unmarked_bytes_max)
+    }
+
     fn committed(&mut self) {
         for id in self.noted.drain(..) {
             self.desk.set_mark(&id, self.settled.get(&id));

@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::kafka::orders::{Obeyed, Order};
+use crate::sinks::kafka::outbox::StatusHandle;
 use crate::sinks::kafka::report::Report;
 
 /// Commands that may wait.
@@ -24,6 +25,7 @@ pub struct Handle {
     pub(super) name: Arc<str>,
     pub(super) report: Arc<Mutex<Report>>,
     pub(super) commands: mpsc::Sender<Command>,
+    pub(super) outbox: Option<StatusHandle>,
 }
 
 impl Handle {
@@ -31,6 +33,12 @@ impl Handle {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The rows of its outbox, if it relays one.
+    #[must_use]
+    pub fn outbox(&self) -> Option<&StatusHandle> {
+        self.outbox.as_ref()
     }
 
     /// How it is doing.

@@ -22,6 +22,8 @@ use crate::tape::{self, Entry, Reader};
 
 /// The feed is asked for what is due at least this often, while more is coming.
 const DUE_EVERY: Duration = Duration::from_millis(100);
+/// A feed without room is looked at so often.
+const ROOM_EVERY: Duration = Duration::from_millis(20);
 
 /// Runs one session to its end.
 pub(super) fn run(thread: &mut Thread) -> Result<Ended, Error> {
@@ -40,6 +42,8 @@ pub(super) fn run(thread: &mut Thread) -> Result<Ended, Error> {
     }
     let Some(committed) = stand_of(thread, &settings, &found)? else { return Ok(Ended::Stopped) };
     let done = (!committed.copying && committed.position.op != OP_ALL).then_some(committed.position);
+    // An outbox notes itself what it has done of a split transaction, and produces what waited since long before.
+    let done = done.filter(|_| settings.feed.outbox().is_none());
     let mut sender = Sender::new(&settings, &keys, producer, topics, done);
     let mut feed = feed_of(&settings, &committed);
     for (key, value) in &found.notes {
@@ -119,6 +123,7 @@ fn feed_of(settings: &Settings, stand: &Progress) -> Box<dyn Feed> {
         FeedSettings::Changes(changes) => {
             Box::new(Changes::new(changes.clone().into(), stand.position, stand.last_commit))
         }
+        FeedSettings::Outbox(outbox) => Box::new(outbox.feed()),
     }
 }
 
@@ -140,6 +145,19 @@ fn follow(thread: &mut Thread, work: &mut Work<'_>) -> Result<Ended, Error> {
             let next = work.feed.due((work.clock)(), &mut work.sender)?;
             due_at = Instant::now() + until(next, (work.clock)());
         }
+        if !work.feed.has_room() {
+            if work.sender.open.is_some() {
+                commit(thread, work)?;
+            }
+            if !thread.idle.pause(ROOM_EVERY) {
+                return last(thread, work);
+            }
+            if let Ok(command) = thread.idle.commands.try_recv() {
+                obey(thread, work, command)?;
+                return Ok(Ended::Again);
+            }
+            continue;
+        }
         let end = reader.watermark().get();
         if thread.setup.only.is_some_and(|only| reader.position() >= only.to) {
             return last(thread, work);
@@ -149,7 +167,11 @@ fn follow(thread: &mut Thread, work: &mut Work<'_>) -> Result<Ended, Error> {
                 return last(thread, work);
             }
             Some(Entry::Preamble(messages)) => work.preamble(messages)?,
-            Some(Entry::Transaction(transaction)) => work.unit(transaction)?,
+            Some(Entry::Transaction(transaction)) => {
+                work.unit(transaction)?;
+                // It may have left something to be done soon.
+                due_at = due_at.min(Instant::now() + DUE_EVERY);
+            }
             Some(Entry::Progress(lsn)) => work.nothing_until(lsn),
             Some(Entry::Gap(gap)) => {
                 tracing::warn!(from = %gap.from, to = %gap.to, reason = gap.reason, "an accepted gap in the tape");

@@ -17,6 +17,7 @@ use crate::sinks::Error;
 use crate::sinks::cursor::Identity;
 use crate::sinks::kafka::changes::Stop;
 use crate::sinks::kafka::client::{self, Failure};
+use crate::sinks::kafka::outbox;
 use crate::sinks::kafka::progress::{Keys, Progress};
 use crate::sinks::kafka::report::Report;
 use crate::sinks::kafka::settings::{Delivery, Settings};
@@ -106,7 +107,8 @@ impl Thread {
     pub(super) fn new(setup: Setup) -> Result<(Self, Handle), Error> {
         let (commands, waiting) = mpsc::channel(COMMANDS_MAX);
         let report = Arc::new(Mutex::new(Report::new(&setup.settings.name)));
-        let handle = Handle { name: setup.settings.name.as_str().into(), report, commands };
+        let outbox = setup.settings.feed.outbox().map(outbox::Setup::status);
+        let handle = Handle { name: setup.settings.name.as_str().into(), report, commands, outbox };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(Error::io("make a runtime for", "a Kafka sink"))?;
         let (watermark, cancel) = (setup.watermark.clone(), setup.cancel.clone());

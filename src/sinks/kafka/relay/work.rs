@@ -15,6 +15,8 @@ use crate::tape::{Head, Kind, Messages, Transaction};
 
 /// A position without records is committed after so much time, so that it does not fall behind what the tape keeps.
 const QUIET: Duration = Duration::from_secs(10);
+/// Notes without records are committed after so much time.
+const NOTES: Duration = Duration::from_millis(500);
 /// Notes of topics that have been produced to.
 pub(super) const TOPIC_NOTE: &str = "topic/";
 
@@ -115,6 +117,7 @@ impl Work<'_> {
     pub(super) fn commit_at(&self) -> Option<Instant> {
         match &self.sender.open {
             Some(open) => Some(open.since + self.settings.bounds.linger),
+            None if self.feed.has_notes() => Some(self.committed_at + NOTES),
             None => (self.progress != self.committed).then(|| self.committed_at + QUIET),
         }
     }
