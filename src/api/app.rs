@@ -12,6 +12,7 @@ use super::error::{ApiError, Code};
 use super::kafka::KafkaOrders;
 use super::status::Status;
 use crate::model::{Lsn, Position};
+use crate::ops::outbox::Outboxes;
 use crate::refusal::Refusal;
 use crate::sinks::standby::StandbyReader;
 
@@ -40,6 +41,8 @@ pub struct Service {
     pub verify: Arc<dyn VerifyHandle>,
     /// Gives orders to Kafka sinks.
     pub kafka: Arc<dyn KafkaOrders>,
+    /// Outboxes that sinks relay; `None` where there is none.
+    pub outboxes: Option<Arc<Outboxes>>,
     /// Ends streamed answers.
     pub stop: CancellationToken,
 }

@@ -10,6 +10,7 @@ mod error;
 mod health;
 mod json;
 mod kafka;
+mod outbox;
 mod params;
 mod read;
 mod router;

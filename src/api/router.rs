@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::app::{App, Limits, Service};
 use super::error::{ApiError, Code};
 use super::params::WAIT_MAX;
-use super::{books, health, kafka, rows, snapshot, stamp, verify};
+use super::{books, health, kafka, outbox, rows, snapshot, stamp, verify};
 
 /// The whole service as a router.
 pub fn router(service: Service, limits: Limits) -> Router {
@@ -21,11 +21,14 @@ pub fn router(service: Service, limits: Limits) -> Router {
         .route("/v1/status", get(health::status))
         .route("/v1/tables/{table}/rows", get(rows::rows))
         .route("/v1/books/{engine}/{market}", get(books::book))
+        .route("/v1/outbox", get(outbox::show))
         .route("/v1/snapshot", get(snapshot::snapshot))
         .layer(from_fn_with_state(app.clone(), in_time));
     Router::new()
         .route("/v1/verify", post(verify::verify))
         .route("/v1/kafka/{sink}/{order}", post(kafka::order))
+        .route("/v1/outbox/retry", post(outbox::retry))
+        .route("/v1/outbox/purge", post(outbox::purge))
         .merge(bounded)
         .layer(from_fn_with_state(app.clone(), in_turn))
         // Health is answered whatever the load.

@@ -9,6 +9,7 @@ mod doctor;
 mod kafka;
 mod logging;
 mod migrate;
+mod outbox;
 mod output;
 mod quarantine;
 mod run;
@@ -71,6 +72,9 @@ enum Verb {
     /// Rows that a sink could not use
     #[command(subcommand)]
     Quarantine(quarantine::Verb),
+    /// Events of an outbox that a Kafka sink relays
+    #[command(subcommand)]
+    Outbox(outbox::Verb),
     /// The replication slot
     #[command(subcommand)]
     Slot(slot::Verb),
@@ -173,6 +177,7 @@ async fn dispatch(verb: Verb, context: &Context) -> Result<(), Refusal> {
         Verb::Verify(args) => verify::run(args, context).await,
         Verb::Tape(verb) => tape::run(verb, context).await,
         Verb::Quarantine(verb) => quarantine::run(verb, context).await,
+        Verb::Outbox(verb) => outbox::run(verb, context).await,
         Verb::Slot(verb) => slot::run(verb, context).await,
         Verb::Sink(verb) => sink::run(verb, context).await,
         Verb::Kafka(verb) => kafka::run(verb, context).await,

@@ -5,6 +5,7 @@
 
 pub mod doctor;
 pub mod kafka;
+pub mod outbox;
 pub mod quarantine;
 pub mod rewind;
 pub mod sink;

@@ -34,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api;
 use crate::config::{Config, SinkName};
 use crate::metrics::Metrics;
+use crate::ops::outbox::Outboxes;
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::cursor::Identity;
 use crate::sinks::rollup::{Replaced, RollUp};
@@ -256,6 +257,13 @@ fn api_service(service: &Service, stop: &CancellationToken) -> api::Service {
         nudge: nudge::start(Arc::clone(&service.scene), service.stop_rest.clone()),
         verify: verification::handle(service.verifier.clone(), service.scene.metrics.clone()),
         kafka: orders::handle(service.scene.kafka.clone()),
+        outboxes: Some(Arc::new(outboxes(service))),
         stop: stop.clone(),
     }
+}
+
+/// The outboxes that sinks of this service relay.
+fn outboxes(service: &Service) -> Outboxes {
+    let running = &service.scene.kafka;
+    Outboxes::of(&service.config, |name| running.iter().find(|sink| sink.name() == name)?.outbox().cloned())
 }

@@ -183,6 +183,7 @@ impl Server {
             nudge: Arc::new(move |lsn| told.lock().unwrap().push(lsn)),
             verify: Arc::new(Verdict(verdict)),
             kafka: Arc::new(NoKafka),
+            outboxes: None,
             stop: stop.clone(),
         };
         let limits = Limits { requests_max: 8, snapshots_max: 1, request_timeout: Duration::from_secs(30) };

@@ -153,8 +153,7 @@ fn follow(thread: &mut Thread, work: &mut Work<'_>) -> Result<Ended, Error> {
                 return last(thread, work);
             }
             if let Ok(command) = thread.idle.commands.try_recv() {
-                obey(thread, work, command)?;
-                return Ok(Ended::Again);
+                return pause_for(thread, work, command);
             }
             continue;
         }
