@@ -77,7 +77,11 @@ fn outboxes(app: &App) -> Result<Arc<Outboxes>, ApiError> {
 /// A page that a browser shows may send requests to this address; what it cannot do is hide where they come from.
 fn refuse_pages(headers: &HeaderMap) -> Result<(), ApiError> {
     if headers.contains_key(header::ORIGIN) {
-        return Err(ApiError::new(Code::BadRequest, "a page in a browser may not ask for this", "use curl or pgtape outbox"));
+        return Err(ApiError::new(
+            Code::BadRequest,
+            "a page in a browser may not ask for this",
+            "use curl or pgtape outbox",
+        ));
     }
     Ok(())
 }

@@ -52,8 +52,13 @@ impl Command for Purge<'_> {
         let count: i64 = row.map_err(|error| self.outbox.refusal(error.into(), "count the events"))?.get(0);
         Ok(Plan {
             command: "outbox purge".into(),
-            steps: vec![format!("delete {count} events of {table} that were delivered more than {} ago", self.older_than)],
-            consequences: vec!["they cannot be retried any more; their records stay in Kafka as long as it keeps them".into()],
+            steps: vec![format!(
+                "delete {count} events of {table} that were delivered more than {} ago",
+                self.older_than
+            )],
+            consequences: vec![
+                "they cannot be retried any more; their records stay in Kafka as long as it keeps them".into(),
+            ],
             obstacle: None,
             detail: json!({"sink": self.outbox.sink, "events": count, "older_than": self.older_than.to_string()}),
         })

@@ -118,13 +118,17 @@ impl Command for Retry<'_> {
         let over = rows.iter().filter(|row| !row.get::<_, bool>(4)).count();
         let mut consequences = Vec::new();
         if over > 0 {
-            consequences.push(format!("{over} of them are delivered or dead: whoever reads their topics may see them twice"));
+            consequences
+                .push(format!("{over} of them are delivered or dead: whoever reads their topics may see them twice"));
         }
         if there.is_empty() {
             return Err(Refusal::new(Kind::Usage, format!("no event of {table} is dead"), "name events by --id"));
         }
         let detail = json!({"sink": self.outbox.sink, "events": there.len(), "ids": self.ids});
-        let steps = vec![format!("have {} events of {table} produced again, in their aggregates' order from now on", there.len())];
+        let steps = vec![format!(
+            "have {} events of {table} produced again, in their aggregates' order from now on",
+            there.len()
+        )];
         Ok(Plan { command: "outbox retry".into(), steps, consequences, obstacle: None, detail })
     }
 

@@ -2,6 +2,8 @@
 
 mod broker;
 mod doors;
+#[cfg(feature = "kafka")]
+mod outbox;
 
 use pgtape::sandbox::{KafkaOptions, KafkaPrograms, PrivateKafka};
 
