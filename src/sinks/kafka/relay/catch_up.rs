@@ -10,7 +10,7 @@ use crate::tape::{Entry, Reader};
 
 /// Produces what is owed, if something is and the sink stands between transactions. `false`: the service ends.
 pub(super) fn run(thread: &mut Thread, settings: &Settings, work: &mut Work<'_>) -> Result<bool, Error> {
-    let FeedSettings::Changes(changes) = &settings.feed;
+    let FeedSettings::Changes(changes) = &settings.feed else { return Ok(true) };
     let owed = work.feed.owed();
     let Some(from) = owed.iter().map(|stop| stop.position).min() else { return Ok(true) };
     let stands = work.committed.clone();
