@@ -141,8 +141,13 @@ pub async fn replay(config: &Config, version: &str, part: &Stretch) -> Result<u6
     let Stretch { sink, from, to, suffix } = part.clone();
     let mut settings = settings(config, ops::kafka::named(config, &sink)?, version)?;
     settings.id = format!("{}.replay-{from}-{to}{suffix}", settings.id).replace('/', "-");
-    let FeedSettings::Changes(changes) = &mut settings.feed;
-    changes.suffix = suffix;
+    match &mut settings.feed {
+        FeedSettings::Changes(changes) => changes.suffix = suffix,
+        FeedSettings::Outbox(_) => {
+            let what = format!("the Kafka sink {sink} relays an outbox: its events are rows, not changes");
+            return Err(Refusal::new(Kind::Usage, what, "have events produced again with: pgtape outbox retry"));
+        }
+    }
     let info = tape::info(&config.tape.dir).map_err(tape::Error::into_refusal)?;
     let setup = Setup {
         settings: Arc::new(settings),
