@@ -9,19 +9,22 @@ use super::ingest::{Aim, Ingest};
 use super::status::now_us;
 use crate::config::kafka as typed;
 use crate::config::{Config, SinkName};
+use crate::model::{Identity, Pattern, TableName};
+use crate::ops::doctor::Check;
 use crate::ops::{self, kafka::Stretch};
-use crate::model::{Pattern, TableName};
+use crate::pg;
 use crate::refusal::{Kind, Refusal};
-use crate::sinks;
 use crate::sinks::kafka::changes::{self, Format, Mask, Secret, Special, Truncate, Unfitting};
 use crate::sinks::kafka::json::{Compat, Decimals, Intervals, Modes, Times};
 use crate::sinks::kafka::orders::{Obeyed, Order};
 use crate::sinks::kafka::outbox;
 pub use crate::sinks::kafka::relay::Handle;
-use crate::sinks::kafka::relay::{self, Look, Setup};
+use crate::sinks::kafka::relay::{self, Look, Past, Setup, Verdict};
 use crate::sinks::kafka::settings::{Bounds, Delivery, FeedSettings, Initial, Link, NewTopics, Settings};
 use crate::sinks::kafka::topic::{self, Template};
 use crate::sinks::standby::StandbyReader;
+use crate::sinks::{self, checkpoints};
+use crate::source::TableStatus;
 use crate::tape::{self, Pins, TapeId, Watermark};
 
 /// The files of the Kafka sinks, in the data directory.
@@ -39,8 +42,20 @@ pub(super) fn start(
 ) -> Result<(Vec<Handle>, Part), Refusal> {
     let (mut handles, mut ends) = (Vec::new(), Vec::new());
     for sink in config.kafka.iter().filter(|_| config.has_sink(SinkName::Kafka)) {
-        let settings = settings(config, sink, version)?;
+        let mut settings = settings(config, sink, version)?;
+        if let FeedSettings::Changes(changes) = &mut settings.feed
+            && changes.truncate == Truncate::Deletes
+            && config.has_sink(SinkName::Standby)
+        {
+            changes.rows_before = Some(Arc::new(Past {
+                checkpoint_dir: checkpoints::dir(&config.data_dir),
+                tape_dir: config.tape.dir.clone(),
+                watermark: opened.tape.watermark.clone(),
+                system_id: opened.tape.origin.system_id,
+            }));
+        }
         make_directory(&settings)?;
+        refuse_partial_rows(&settings, &opened.status.get().tables)?;
         if aim == Aim::OneTask {
             relay::pin_as_noted(&settings, pins).map_err(sinks::Error::into_refusal)?;
             continue;
@@ -87,6 +102,26 @@ async fn stop_or_first_error(
     Ok(())
 }
 
+/// Who reads whole old rows must get them: a table that does not send them is refused before anything is produced.
+fn refuse_partial_rows(settings: &Settings, captured: &[TableStatus]) -> Result<(), Refusal> {
+    let FeedSettings::Changes(changes) = &settings.feed else { return Ok(()) };
+    if !changes.whole_rows {
+        return Ok(());
+    }
+    let partial = |table: &&TableStatus| table.identity != Identity::Full && changes.includes(&table.table);
+    let partial: Vec<&TableStatus> = captured.iter().filter(partial).collect();
+    let Some(first) = partial.first() else { return Ok(()) };
+    let what = format!(
+        "who reads the topics of the Kafka sink {} needs whole old rows, which {} ({} in all) does not send",
+        settings.name,
+        first.table,
+        partial.len()
+    );
+    let alter = |table: &&TableStatus| format!("ALTER TABLE {} REPLICA IDENTITY FULL;", pg::table(&table.table));
+    let hint = format!("run as their owner: {}", partial.iter().map(alter).collect::<Vec<_>>().join(" "));
+    Err(Refusal::new(Kind::Server, what, hint))
+}
+
 fn make_directory(settings: &Settings) -> Result<(), Refusal> {
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&settings.state_dir);
@@ -127,6 +162,20 @@ impl std::fmt::Display for Shown {
         }
         Ok(())
     }
+}
+
+/// What doctor finds out about the sinks that are switched on.
+pub async fn probe(config: &Config, version: &str) -> Result<Vec<Check>, Refusal> {
+    let on = config.kafka.iter().filter(|_| config.has_sink(SinkName::Kafka));
+    let all: Vec<Settings> = on.map(|sink| settings(config, sink, version)).collect::<Result<_, _>>()?;
+    let dir = config.tape.dir.clone();
+    let probes = blocking(move || all.iter().flat_map(|sink| relay::probe(sink, &dir)).collect::<Vec<_>>()).await;
+    let check = |probe: relay::Probe| match probe.verdict {
+        Verdict::Fine => Check::ok(probe.check, probe.message),
+        Verdict::Better(fix) => Check::advice(probe.check, probe.message, fix),
+        Verdict::Wrong(fix) => Check::finding(probe.check, probe.message, fix),
+    };
+    Ok(probes.into_iter().map(check).collect())
 }
 
 /// Has an order obeyed, while no service runs.

@@ -47,7 +47,7 @@ use ingest::{Aim, Ingest};
 use retention::{Findings, Retention};
 use status::Scene;
 
-pub use kafka::{obey as kafka_obey, replay as kafka_replay, show as kafka_show};
+pub use kafka::{obey as kafka_obey, probe as kafka_probe, replay as kafka_replay, show as kafka_show};
 pub use say::Stopped;
 pub use settings::definitions;
 

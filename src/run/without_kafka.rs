@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 use super::Part;
 use super::ingest::{Aim, Ingest};
 use crate::config::{Config, SinkName};
+use crate::ops::doctor::Check;
 use crate::ops::kafka::Stretch;
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::kafka::orders::{Obeyed, Order};
@@ -67,6 +68,13 @@ fn without() -> Refusal {
 /// Refused.
 pub async fn show(_: &Config, _: &str) -> Result<String, Refusal> {
     Err(without())
+}
+
+/// Nothing can be asked.
+pub async fn probe(config: &Config, _: &str) -> Result<Vec<Check>, Refusal> {
+    let on = config.has_sink(SinkName::Kafka) && !config.kafka.is_empty();
+    let finding = || Check::finding("kafka_brokers", without().what, format!("-- {}", without().hint));
+    Ok(on.then(finding).into_iter().collect())
 }
 
 /// Refused.

@@ -14,6 +14,8 @@ use crate::tape::Pins;
 
 /// Under this name the sinks pin the tape.
 pub const PIN: &str = "sinks";
+/// Under names that begin with this, sinks pin the rows as they were.
+pub const ROWS_PIN: &str = "rows.";
 /// Writing checkpoints takes at most one part in so many of the time.
 const IDLE_SHARE: u32 = 20;
 /// Without changes a checkpoint is written after so many bytes of WAL, so that the tape need not be kept.
@@ -142,9 +144,15 @@ fn prune(place: &Place) -> std::io::Result<()> {
             }
         }
     };
-    checkpoints::prune(&place.dir, lowest)?;
+    checkpoints::prune(&place.dir, lowest.into_iter().chain(rows_needed(&place.pins)).min())?;
     place.pins.set(PIN, checkpoints::pinned(&place.dir)?.unwrap_or(Lsn::ZERO));
     Ok(())
+}
+
+/// What other sinks need old rows for: none is needed before they have said where they stand.
+fn rows_needed(pins: &Pins) -> Option<Lsn> {
+    let rows = |(name, lsn): (String, Lsn)| (name.starts_with(ROWS_PIN) && lsn > Lsn::ZERO).then_some(lsn);
+    pins.all().into_iter().filter_map(rows).min()
 }
 
 async fn lowest(address: &Address, names: &[String]) -> Result<Lsn, pg::Error> {

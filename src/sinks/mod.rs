@@ -22,7 +22,7 @@ mod start;
 pub mod status;
 mod step;
 
-pub use background::PIN;
+pub use background::{PIN, ROWS_PIN};
 pub use contract::Sink;
 pub use control::{Control, ControlError, Hold, HoldId, Release};
 pub use error::Error;

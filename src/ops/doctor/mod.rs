@@ -41,15 +41,18 @@ pub struct Check {
 }
 
 impl Check {
-    fn ok(check: &'static str, message: impl Into<String>) -> Self {
+    /// As it should be.
+    pub fn ok(check: &'static str, message: impl Into<String>) -> Self {
         Self { check, level: Level::Ok, message: message.into(), fix: None }
     }
 
-    fn advice(check: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
+    /// A careful operator would run `fix`.
+    pub fn advice(check: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { check, level: Level::Advice, message: message.into(), fix: Some(fix.into()) }
     }
 
-    fn finding(check: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
+    /// It does not work before `fix` was run.
+    pub fn finding(check: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { check, level: Level::Finding, message: message.into(), fix: Some(fix.into()) }
     }
 }
@@ -91,11 +94,12 @@ impl fmt::Display for Report {
     }
 }
 
-/// Makes every check. Refuses only when the server cannot be asked.
-pub async fn examine(config: &Config) -> Result<Report, Refusal> {
+/// Makes every check, and takes in those that were made elsewhere. Refuses only when the server cannot be asked.
+pub async fn examine(config: &Config, elsewhere: Vec<Check>) -> Result<Report, Refusal> {
     let asking = |e: pg::Error| e.into_refusal("examine the server");
     let session = pg::connect(config.address()?, Purpose::Control).await.map_err(asking)?;
-    let checks = examine_all(&session, config).await.map_err(asking)?;
+    let mut checks = examine_all(&session, config).await.map_err(asking)?;
+    checks.extend(elsewhere);
     let ok = checks.iter().all(|c| c.level != Level::Finding);
     Ok(Report { ok, checks })
 }

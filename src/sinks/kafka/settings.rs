@@ -51,6 +51,15 @@ impl FeedSettings {
             FeedSettings::Changes(_) => None,
         }
     }
+
+    /// Whether the rows that a table held may be needed.
+    #[must_use]
+    pub fn needs_rows(&self) -> bool {
+        match self {
+            FeedSettings::Changes(changes) => changes.rows_before.is_some(),
+            FeedSettings::Outbox(_) => false,
+        }
+    }
 }
 
 /// The brokers, and how to talk to them.

@@ -81,7 +81,7 @@ impl Changes {
             return Ok(());
         };
         let mut part = 0;
-        rows_before.rows(&table, position, &mut |row| {
+        let found = rows_before.rows(&table, position, &mut |row| {
             self.records.clear();
             let stamp = self.unit.stamp(lsn, self.number(&table));
             let deleted = Change::Delete(OldKind::Full, row);
@@ -92,6 +92,13 @@ impl Changes {
             self.give(&table, &route.topic, at, part, out)?;
             part += self.records.iter().len() as u64;
             Ok(())
-        })
+        });
+        match found {
+            Err(Error::Refused(refusal)) => {
+                self.stop_topic(&table, format!("the table was emptied at {position}: {refusal}"));
+                Ok(())
+            }
+            found => found,
+        }
     }
 }

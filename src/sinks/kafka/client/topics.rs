@@ -71,12 +71,22 @@ impl Topics {
 
     /// Makes a topic; one that is there already is left as it is.
     pub fn create(&self, name: &str, how: &NewTopics) -> Result<(), Failure> {
+        self.ask_for(name, how, false)
+    }
+
+    /// Whether [`Topics::create`] would succeed.
+    pub fn could_create(&self, name: &str, how: &NewTopics) -> Result<(), Failure> {
+        self.ask_for(name, how, true)
+    }
+
+    fn ask_for(&self, name: &str, how: &NewTopics, only_asking: bool) -> Result<(), Failure> {
         let replication = TopicReplication::Fixed(how.replication.unwrap_or(-1));
         let mut topic = NewTopic::new(name, how.partitions.unwrap_or(-1), replication);
         for (key, value) in &how.configs {
             topic = topic.set(key, value);
         }
         let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
+        let options = options.validate_only(only_asking);
         let made = self.runtime.block_on(self.admin.create_topics([&topic], &options));
         let doing = format!("create the topic {name}");
         match made.map_err(|error| self.failure(&doing, &error))?.into_iter().next() {

@@ -9,6 +9,7 @@
 //! Invariants: progress is the last record of each Kafka transaction; a source transaction is not split unless it alone is
 //! larger than the bounds; who is fenced never tries again. The tape is pinned at what is committed.
 
+mod before;
 mod begin;
 mod catch_up;
 mod copy;
@@ -16,6 +17,7 @@ mod handle;
 mod idle;
 mod look;
 mod obey;
+mod probe;
 mod replay;
 mod sender;
 mod session;
@@ -23,8 +25,10 @@ mod stand;
 mod thread;
 mod work;
 
+pub use before::Past;
 pub use handle::Handle;
 pub use look::{Look, look};
 pub use obey::obey_alone;
+pub use probe::{Probe, Verdict, probe};
 pub use replay::replay;
 pub use thread::{Only, Setup, pin_as_noted, start};

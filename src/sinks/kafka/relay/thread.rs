@@ -13,7 +13,6 @@ use super::idle::Idle;
 use super::{obey, session};
 use crate::model::{Lsn, Position};
 use crate::refusal::{Kind, Refusal};
-use crate::sinks::Error;
 use crate::sinks::cursor::Identity;
 use crate::sinks::kafka::changes::Stop;
 use crate::sinks::kafka::client::{self, Failure};
@@ -23,6 +22,7 @@ use crate::sinks::kafka::report::Report;
 use crate::sinks::kafka::settings::{Delivery, Settings};
 use crate::sinks::standby::StandbyReader;
 use crate::sinks::status::State;
+use crate::sinks::{Error, ROWS_PIN};
 use crate::tape::{self, Pins, TapeId, Watermark};
 
 /// Wait before a new session, at first and at most.
@@ -197,6 +197,9 @@ impl Thread {
         let owed = stopped.iter().map(|stop| stop.position.lsn).min();
         let lsn = owed.map_or(committed.position.lsn, |owed| owed.min(committed.position.lsn));
         self.setup.pins.set(&pin(&self.setup.settings), lsn);
+        if self.setup.settings.feed.needs_rows() {
+            self.setup.pins.set(&format!("{ROWS_PIN}{}", pin(&self.setup.settings)), lsn);
+        }
         if self.noted_at.elapsed() < NOTE_EVERY {
             return Ok(());
         }
