@@ -21,8 +21,8 @@ test:  ## The whole test suite
 check:  ## Format, lints, documentation, dependencies
 	@scripts/check.sh
 
-bench:  ## Speed against pg_recvlogical and memory; writes target/bench/report.json
-	@scripts/setup.sh
+bench:  ## Speed against pg_recvlogical and Java's Kafka tool, memory; writes target/bench/report.json
+	@scripts/setup.sh kafka
 	cargo bench --locked --bench pipeline
 
 crash:  ## The long crash suite: make crash SEED=7 MINUTES=60

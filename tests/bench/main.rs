@@ -1,11 +1,14 @@
 //! `make bench`: how fast a backlog gets from the slot onto the fsynced tape, beside `pg_recvlogical -f /dev/null` on the
-//! same backlog in the same run, and how much memory a large transaction takes. Never run by `make test`.
+//! same backlog in the same run; how much memory a large transaction takes; and the Kafka sink beside Java's producer tool.
+//! Never run by `make test`.
 //!
 //! Writes target/bench/report.json and report.txt. Arguments choose cases by a part of their name. PGTAPE_BENCH_ROWS and
 //! PGTAPE_BENCH_ROUNDS make it shorter or longer.
 
 mod backlog;
 mod drain;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod memory;
 mod report;
 
@@ -55,6 +58,10 @@ fn main() -> Result<(), Error> {
     }
     if plan.wants("memory-standby") {
         cases.push(memory::standby()?);
+    }
+    #[cfg(feature = "kafka")]
+    if plan.wants("kafka-catch-up") || plan.wants("kafka-cpu") || plan.wants("kafka-latency") {
+        cases.extend(kafka::measure(&plan)?);
     }
     let report = Report { cases };
     println!("\n{report}");

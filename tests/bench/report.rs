@@ -19,7 +19,7 @@ pub struct Report {
 pub struct Case {
     /// Its name.
     pub case: String,
-    /// `rows/s` (more is better) or `bytes` (less is better).
+    /// `rows/s`, `records/s` (more is better), or `bytes`, `us/rec`, `ms p99` (less is better).
     pub unit: &'static str,
     /// One value a round.
     pub pgtape: Vec<f64>,
@@ -56,6 +56,13 @@ impl Case {
     }
 }
 
+impl Case {
+    /// The same in another unit.
+    pub fn in_unit(self, unit: &'static str) -> Self {
+        Self { unit, ..self }
+    }
+}
+
 impl Report {
     /// Writes `report.json` and `report.txt` into `folder`.
     pub fn write(&self, folder: &Path) -> Result<(), Error> {
@@ -74,10 +81,10 @@ impl fmt::Display for Report {
         writeln!(f, "{case:<22}{unit:<8}{pgtape:>12}{against:>12}  {name:<24}{ratio:>7}{target:>8}  {met}")?;
         for case in &self.cases {
             let (ours, theirs) = (median(&case.pgtape), median(&case.against.values));
-            let bound = if case.unit == "bytes" { "<=" } else { ">=" };
+            let bound = if case.unit.ends_with("/s") { ">=" } else { "<=" };
             writeln!(
                 f,
-                "{:<22}{:<8}{ours:>12.0}{theirs:>12.0}  {:<24}{:>7.2}{bound:>4}{:>4}  {}",
+                "{:<22}{:<8}{ours:>12.1}{theirs:>12.1}  {:<24}{:>7.2}{bound:>4}{:>4}  {}",
                 case.case,
                 case.unit,
                 case.against.name,

@@ -1,0 +1,167 @@
+//! From a commit to a consumer, at a steady rate; beside a bare producer's send.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{sleep, spawn};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use pgtape::sandbox::{PrivateKafka, Process, ServiceProcess};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::Message;
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use rdkafka::util::Timeout;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::{LIMIT, TARGET_LATENCY, with_sink};
+use crate::backlog::Backlog;
+use crate::report::{Against, Case};
+use crate::{Error, Plan};
+
+/// Commits, and records of the bare producer, a second.
+const RATE: u32 = 1_000;
+/// How long each is measured, and how long before that it runs.
+const MEASURED: Duration = Duration::from_secs(10);
+const WARM: Duration = Duration::from_secs(3);
+/// One row a transaction, durable when it answers.
+const SCRIPT: &str = "
+    BEGIN; SET LOCAL synchronous_commit = on; SET LOCAL session_replication_role = replica;
+    INSERT INTO openmatch.trades SELECT gen_random_uuid(), 1, 'BTC/USDT', gen_random_uuid(), gen_random_uuid(),
+      gen_random_uuid(), gen_random_uuid(), 60000.25, 0.001, 60.5, 'BUY', '\\x6e6f64653031', now();
+    COMMIT;";
+
+pub fn measure(broker: &PrivateKafka, plan: &Plan) -> Result<Vec<Case>, Error> {
+    println!("kafka-latency: {RATE} transactions a second");
+    let backlog = Backlog::prepare()?;
+    let (mut ours, mut bare, mut exact) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 1..=plan.rounds.min(3) {
+        ours.push(of_pgtape(&backlog, broker, &format!("late{round}"))?);
+        bare.push(of_producer(broker, &format!("bare{round}"), false)?);
+        exact.push(of_producer(broker, &format!("exact{round}"), true)?);
+        let last = |values: &[f64]| values.last().copied().unwrap_or_default();
+        println!(
+            "  round {round}: pgtape {:.1}, bare {:.1}, transactional {:.1} ms",
+            last(&ours),
+            last(&bare),
+            last(&exact)
+        );
+    }
+    let case = |name: &str, against: &'static str, values| {
+        Case::memory(name, ours.clone(), Against { name: against, values }, TARGET_LATENCY).in_unit("ms p99")
+    };
+    Ok(vec![
+        case("kafka-latency", "a bare producer", bare),
+        case("kafka-latency-exact", "a transactional producer", exact),
+    ])
+}
+
+fn now_us() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(0))
+}
+
+/// The 99th percentile of the age of records as a consumer gets them, milliseconds; `sent_us` finds when one began.
+fn p99(broker: &PrivateKafka, topic: &str, sent_us: impl Fn(&[u8]) -> Option<u64>) -> Result<f64, Error> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", broker.bootstrap())
+        .set("group.id", "bench")
+        .set("enable.auto.commit", "false")
+        .set("isolation.level", "read_committed")
+        .set("fetch.wait.max.ms", "10")
+        .create()?;
+    let mut all = TopicPartitionList::new();
+    all.add_partition_offset(topic, 0, Offset::End)?;
+    consumer.assign(&all)?;
+    let (started, mut ages) = (Instant::now(), Vec::new());
+    while started.elapsed() < WARM + MEASURED {
+        let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
+        let message = message?;
+        let sent = message.payload().and_then(&sent_us).ok_or("a record without its time")?;
+        if started.elapsed() > WARM {
+            ages.push(now_us().saturating_sub(sent));
+        }
+    }
+    ages.sort_unstable();
+    let at = ages.len().checked_sub(1).ok_or("nothing came")? * 99 / 100;
+    Ok(ages[at] as f64 / 1000.0)
+}
+
+/// `ts_us` of `source`: the commit's time, on this machine's clock.
+fn committed_us(value: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(value).ok()?;
+    let (_, rest) = text.split_once("\"ts_us\":")?;
+    rest.split(',').next()?.parse().ok()
+}
+
+fn of_pgtape(backlog: &Backlog, broker: &PrivateKafka, prefix: &str) -> Result<f64, Error> {
+    let mut running = ServiceProcess::start(with_sink(&backlog.service()?, broker, prefix, "now")?)?;
+    running.wait_ready(LIMIT)?;
+    let script = tempfile::NamedTempFile::new()?;
+    std::fs::write(script.path(), SCRIPT.replace('\n', " "))?;
+    let log = tempfile::NamedTempFile::new()?;
+    let mut command = Command::new(backlog.postgres.bin("pgbench"));
+    let seconds = (WARM + MEASURED + WARM).as_secs().to_string();
+    command.args(["-n", "-c", "4", "-R", &RATE.to_string(), "-T", &seconds, "-f"]).arg(script.path());
+    command.arg(backlog.postgres.url());
+    let mut load = Process::start("pgbench", command, log.path())?;
+    // The topic is there with the first record.
+    let topic = format!("{prefix}.openmatch.trades");
+    while !broker.tools().topics()?.contains(&topic) {
+        sleep(Duration::from_millis(100));
+    }
+    let p99 = p99(broker, &topic, committed_us)?;
+    load.kill9()?;
+    running.kill9()?;
+    Ok(p99)
+}
+
+fn of_producer(broker: &PrivateKafka, topic: &str, transactional: bool) -> Result<f64, Error> {
+    broker.tools().create_topic(topic, 1, &[])?;
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", broker.bootstrap()).set("acks", "all").set("compression.type", "lz4");
+    if transactional {
+        config.set("transactional.id", topic);
+    }
+    let producer: ThreadedProducer<DefaultProducerContext> = config.create()?;
+    if transactional {
+        producer.init_transactions(Timeout::Never)?;
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let (stopped, to) = (Arc::clone(&stop), topic.to_owned());
+    let sending = spawn(move || send(&producer, &to, transactional, &stopped).map_err(|error| error.to_string()));
+    let p99 = p99(broker, topic, |value| std::str::from_utf8(value).ok()?.split(' ').next()?.parse().ok());
+    stop.store(true, Ordering::Relaxed);
+    sending.join().map_err(|_| "the producer panicked")??;
+    p99
+}
+
+/// Sends at the rate; a transactional one commits what there is, again and again.
+fn send(
+    producer: &ThreadedProducer<DefaultProducerContext>,
+    topic: &str,
+    transactional: bool,
+    stop: &AtomicBool,
+) -> Result<(), Error> {
+    let filler = "x".repeat(600);
+    let (started, mut sent) = (Instant::now(), 0_u32);
+    while !stop.load(Ordering::Relaxed) {
+        let due = u32::try_from(started.elapsed().as_millis())? * RATE / 1000;
+        if transactional && sent < due {
+            producer.begin_transaction()?;
+        }
+        let any = sent < due;
+        while sent < due {
+            // When it should have been sent: who is late waits too.
+            let should = now_us() - u64::from(due - sent) * 1_000_000 / u64::from(RATE);
+            let value = format!("{should} {filler}");
+            producer.send(BaseRecord::<(), str>::to(topic).payload(&value)).map_err(|(error, _)| error)?;
+            sent += 1;
+        }
+        if transactional && any {
+            while producer.flush(Duration::from_millis(1)).is_err() {}
+            producer.commit_transaction(Timeout::Never)?;
+        }
+        sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
