@@ -11,9 +11,9 @@ help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 demo:  ## Five engines, kills of everything, and the proof that nothing was lost (under two minutes after the build)
-	@scripts/setup.sh
+	@scripts/setup.sh $(if $(KAFKA),kafka)
 	cargo build --locked --release
-	target/release/pgtape demo --seconds $(SECONDS_OF_LOAD)
+	target/release/pgtape demo --seconds $(SECONDS_OF_LOAD) $(if $(KAFKA),--kafka)
 
 test:  ## The whole test suite
 	@scripts/test.sh

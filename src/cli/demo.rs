@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use super::{Context, blocking};
 use crate::config::{Config, this_program};
 use crate::refusal::{Kind, Refusal};
-use crate::sandbox::Error;
 use crate::sandbox::demo::{self, Book, Settings};
+use crate::sandbox::{Error, KafkaPrograms};
 
 /// What the demo's service runs with; built in, so that an installed program needs no file.
 const CONFIG: &str = include_str!("../../config/demo.toml");
@@ -23,6 +23,12 @@ pub(super) struct Args {
     /// The same seed makes the same events
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// With a private Kafka broker, whose topics are read back by another program (needs Java and kcat)
+    #[arg(long)]
+    kafka: bool,
+    /// Where the broker's jars are: `deploy/kafka/kafka.sh fetch` gets them
+    #[arg(long, value_name = "DIR", default_value = "target/kafka/libs")]
+    kafka_jars: PathBuf,
     /// `--data-dir`; kept afterwards.
     #[arg(skip)]
     pub data_dir: Option<PathBuf>,
@@ -60,6 +66,7 @@ fn settings(args: Args) -> Result<Settings, Refusal> {
         rate: args.rate,
         seed: args.seed,
         data_dir: args.data_dir,
+        kafka: args.kafka.then(|| KafkaPrograms::at(&args.kafka_jars)).transpose()?,
         live: std::io::stderr().is_terminal(),
     })
 }

@@ -8,10 +8,10 @@ use tempfile::TempDir;
 
 use crate::engines::Name;
 use crate::refusal::{Kind, Refusal};
-use crate::sandbox::{Error, Options, PrivatePostgres, Process, Service, ServiceProcess, finish};
+use crate::sandbox::{Error, Options, PrivateKafka, PrivatePostgres, Process, Service, ServiceProcess, finish};
 
 use super::screen::Screen;
-use super::{SECONDS_MIN, Settings};
+use super::{SECONDS_MIN, Settings, topics};
 
 /// The first copy of empty tables, or a recovery, takes far less.
 pub(super) const READY_LIMIT: Duration = Duration::from_secs(60);
@@ -27,6 +27,7 @@ pub(super) struct Cast {
     pub(super) engines: Vec<Engine>,
     pub(super) service: ServiceProcess,
     pub(super) postgres: PrivatePostgres,
+    pub(super) kafka: Option<PrivateKafka>,
     pub(super) records: PathBuf,
     _files: TempDir,
 }
@@ -50,8 +51,12 @@ impl Cast {
         let files = tempfile::Builder::new().prefix("pgtape-demo-").tempdir();
         let files = files.map_err(Error::io("make a temporary directory"))?;
         let postgres = PrivatePostgres::start(Options { settings: POSTGRES, ..Options::default() })?;
+        if settings.kafka.is_some() {
+            screen.event("starting a private Kafka broker");
+        }
+        let kafka = settings.kafka.clone().map(PrivateKafka::start).transpose()?;
         screen.event("applying the schemas of the five engines");
-        let mut service = service(settings, &postgres.url(), files.path())?;
+        let mut service = service(settings, &postgres.url(), kafka.as_ref(), files.path())?;
         let migrated = service.finish(&["migrate", "up"])?;
         if migrated.code != Some(0) {
             return Err(Error::Program { what: "pgtape migrate up failed".into(), output: migrated.stderr });
@@ -62,7 +67,7 @@ impl Cast {
         service.wait_ready(READY_LIMIT)?;
         screen.event("starting the engines");
         let records = files.path().join("records");
-        let mut cast = Self { engines: Vec::new(), service, postgres, records, _files: files };
+        let mut cast = Self { engines: Vec::new(), service, postgres, kafka, records, _files: files };
         for name in Name::ALL {
             let engine = Engine::start(name, settings, &cast)?;
             cast.engines.push(engine);
@@ -135,11 +140,15 @@ fn summon(words: &[String], seconds: u64, service: &Service, rehydrate: bool) ->
     command
 }
 
-fn service(settings: &Settings, url: &str, files: &Path) -> Result<Service, Error> {
+fn service(settings: &Settings, url: &str, kafka: Option<&PrivateKafka>, files: &Path) -> Result<Service, Error> {
     let data_dir = settings.data_dir.clone().unwrap_or_else(|| files.join("data"));
     let mut service = Service::new(&settings.program, url, &data_dir)?;
     service.log = files.join("service.log");
-    service.config(&settings.config)
+    let sink = kafka.map_or(String::new(), |kafka| {
+        let (brokers, prefix) = (kafka.bootstrap(), topics::PREFIX);
+        format!("\n[[kafka]]\nbrokers = \"{brokers}\"\ntopic_prefix = \"{prefix}\"\ninitial = \"earliest\"\n")
+    });
+    service.config(&(settings.config.clone() + &sink))
 }
 
 /// The last line of a verb's output as JSON; an error when the verb failed for another reason than a finding.

@@ -12,6 +12,7 @@ mod proof;
 mod report;
 mod screen;
 mod strikes;
+mod topics;
 mod view;
 
 use std::path::PathBuf;
@@ -23,13 +24,14 @@ use tokio::runtime::Handle;
 use crate::model::TableName;
 use crate::refusal::Refusal;
 
-use super::Error;
+use super::{Error, KafkaPrograms};
 use cast::Cast;
 use screen::Screen;
 use strikes::Strikes;
 use view::View;
 
 pub use report::Report;
+pub use topics::Topics;
 
 /// How often the strikes are looked at and the screen is drawn.
 const TICK: Duration = Duration::from_millis(250);
@@ -53,6 +55,8 @@ pub struct Settings {
     pub seed: u64,
     /// The service's data directory, kept afterwards; `None`: a temporary one.
     pub data_dir: Option<PathBuf>,
+    /// The jars of a Kafka broker; `None`: without topics.
+    pub kafka: Option<KafkaPrograms>,
     /// Whether stderr is a terminal to draw on; else events are told line by line.
     pub live: bool,
 }

@@ -1,10 +1,12 @@
 //! The end of the demo: every acknowledged write is in Postgres and in the standby, and verify finds nothing.
 
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::runtime::Handle;
 
+use crate::model::{Lsn, Position};
 use crate::pg::Address;
 use crate::sandbox::Error;
 use crate::sim::check::{self, Rule};
@@ -12,6 +14,7 @@ use crate::sim::record;
 
 use super::cast::{Cast, READY_LIMIT, ask};
 use super::screen::Screen;
+use super::topics::{self, Topics};
 
 /// The service may take this long to show the last commit.
 const CATCH_UP_MS: u64 = 25_000;
@@ -28,6 +31,8 @@ pub(super) struct Proof {
     pub(super) verify: Value,
     /// `pgtape tape info --json`.
     pub(super) tape: Value,
+    /// What a consumer found in the topics; `None` without Kafka.
+    pub(super) topics: Option<Topics>,
 }
 
 /// Proves, with the service still running; stops it at the end, to read the whole tape.
@@ -48,10 +53,38 @@ pub(super) fn prove(cast: &mut Cast, runtime: &Handle, screen: &mut Screen) -> R
     let postgres = runtime.block_on(check::against_postgres(&address, &records, Rule::Exclusive))?;
     screen.event("verify: standby and roll-ups against Postgres at one log position");
     let verify = ask(cast.service.service(), &["verify", "--json"])?;
+    if cast.kafka.is_some() {
+        wait_for_topics(cast, &position)?;
+    }
     cast.service.terminate(STOP_LIMIT)?;
+    let topics = match &cast.kafka {
+        None => None,
+        Some(kafka) => {
+            screen.event("reading every topic with kcat, against the tape and Postgres");
+            Some(topics::prove(cast, kafka.tools())?)
+        }
+    };
     let tape = ask(cast.service.service(), &["tape", "info", "--json"])?;
     for finding in standby.findings.iter().chain(&postgres.findings) {
         screen.event(&format!("FOUND: {finding}"));
     }
-    Ok(Proof { postgres, standby, verify, tape })
+    Ok(Proof { postgres, standby, verify, tape, topics })
+}
+
+/// Until everything up to `position` is committed in Kafka.
+fn wait_for_topics(cast: &Cast, position: &str) -> Result<(), Error> {
+    let (started, target) = (Instant::now(), position.parse::<Lsn>().unwrap_or_default());
+    loop {
+        let status = cast.service.get("/v1/status")?.json();
+        let sinks = status["sinks"].as_array().cloned().unwrap_or_default();
+        let kafka = sinks.iter().find(|sink| sink["sink"] == "kafka");
+        let at: Option<Position> = kafka.and_then(|sink| sink["position"].as_str()?.parse().ok());
+        if at.is_some_and(|at| at.lsn >= target) {
+            return Ok(());
+        }
+        if started.elapsed() > Duration::from_millis(CATCH_UP_MS) {
+            return Err(Error::Program { what: "the Kafka sink did not catch up".into(), output: status.to_string() });
+        }
+        sleep(Duration::from_millis(50));
+    }
 }

@@ -11,6 +11,7 @@ use crate::sim::check;
 
 use super::proof::Proof;
 use super::strikes::Strikes;
+use super::topics::Topics;
 
 /// The result.
 #[derive(Debug, Clone, Serialize)]
@@ -25,6 +26,9 @@ pub struct Report {
     pub kills: Kills,
     /// `verify --json`.
     pub verify: Value,
+    /// What a consumer found in the topics; left out without Kafka.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kafka: Option<Topics>,
 }
 
 /// An engine's part.
@@ -60,11 +64,15 @@ impl Report {
     pub(super) fn new(proof: &Proof, strikes: &Strikes) -> Self {
         let number = |name: &str| proof.tape[name].as_u64().unwrap_or_default();
         Self {
-            ok: proof.postgres.ok() && proof.standby.ok() && proof.verify["ok"] == Value::Bool(true),
+            ok: proof.postgres.ok()
+                && proof.standby.ok()
+                && proof.verify["ok"] == Value::Bool(true)
+                && proof.topics.is_none_or(|topics| topics.ok()),
             engines: engines(&proof.postgres, &proof.standby),
             tape: Tape { transactions: number("transactions"), bytes: number("bytes") },
             kills: Kills { service: strikes.service, engine: strikes.engine, postgres: strikes.postgres },
             verify: proof.verify.clone(),
+            kafka: proof.topics,
         }
     }
 }
@@ -100,6 +108,10 @@ impl fmt::Display for Report {
         writeln!(f, "tape: {} transactions, {} bytes", self.tape.transactions, self.tape.bytes)?;
         let verify = if self.verify["ok"] == Value::Bool(true) { "equal" } else { "DIFFERENT" };
         writeln!(f, "verify at {}: {verify}", self.verify["lsn"].as_str().unwrap_or("?"))?;
+        if let Some(Topics { records, duplicates, missing, keys_equal }) = self.kafka {
+            let keys = if keys_equal { "equal" } else { "DIFFERENT" };
+            writeln!(f, "topics: {records} records, {duplicates} twice, {missing} missing, keys {keys}")?;
+        }
         f.write_str(if self.ok { "nothing was lost, nothing was counted twice" } else { "FAILED: see above" })
     }
 }
