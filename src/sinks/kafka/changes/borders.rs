@@ -48,6 +48,11 @@ impl Numbers {
         }
     }
 
+    /// The number of its changes, logical messages among them.
+    pub(super) const fn total(&self) -> u64 {
+        self.total
+    }
+
     /// Tables with their number of changes, the first changed first.
     pub(super) fn tables(&self) -> impl Iterator<Item = (&TableName, u64)> + Clone {
         self.tables.iter().map(|(table, count)| (table, *count))

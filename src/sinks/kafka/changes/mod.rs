@@ -271,6 +271,9 @@ impl Changes {
 
     fn truncate(&mut self, ids: &[u32], lsn: Lsn, at: Position, out: &mut dyn Out) -> Result<(), Error> {
         for (op, id) in (at.op..).zip(ids) {
+            if self.settings.truncate == Truncate::Skip || self.route(*id).is_none() {
+                continue;
+            }
             let place = Position::at(at.lsn, op);
             self.first_event(lsn, out)?;
             self.empty(*id, lsn, place, place, out)?;
@@ -358,7 +361,7 @@ impl Feed for Changes {
         if let Some(id) = self.numbers.id() {
             let end = json::TransactionId { lsn: head.end_lsn, ..id };
             self.records.clear();
-            json::put_end(end, head.commit_time_us, self.numbers.tables(), &mut self.records);
+            json::put_end(end, head.commit_time_us, self.numbers.total(), self.numbers.tables(), &mut self.records);
             let topic = self.topics.transactions.clone();
             self.aside(&topic, Position::whole(head.end_lsn), out)?;
         }

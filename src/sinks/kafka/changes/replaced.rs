@@ -13,7 +13,9 @@ impl Changes {
     /// A copy begins: what was produced of its tables holds no more, and its rows follow.
     pub(super) fn replace(&mut self, head: &Head, out: &mut dyn Out) -> Result<(), Error> {
         let before = self.unit.before;
-        if head.kind == Kind::Copy && self.settings.messages && before > Position::ZERO {
+        // The rows that a sink begins with replace nothing, and name no tables.
+        let replaces = head.kind == Kind::Copy && before > Position::ZERO && !head.tables.is_empty();
+        if replaces && self.settings.messages {
             let content = serde_json::json!({ "epoch": head.epoch, "tables": head.tables }).to_string();
             let told =
                 Logical { transactional: false, lsn: head.end_lsn, prefix: EPOCH_MESSAGE, content: content.as_bytes() };

@@ -156,18 +156,19 @@ pub fn put_begin(id: TransactionId, commit_time_us: i64, records: &mut Records) 
     });
 }
 
-/// Appends the record of a transaction's end, with the number of changes of each table in the order given.
+/// Appends the record of a transaction's end, with the number of its changes, and of those of each table in the order given.
 pub fn put_end<'a>(
     id: TransactionId,
     commit_time_us: i64,
-    tables: impl Iterator<Item = (&'a TableName, u64)> + Clone,
+    total: u64,
+    tables: impl Iterator<Item = (&'a TableName, u64)>,
     records: &mut Records,
 ) {
     put_border(id, commit_time_us, records, |out| {
         out.extend_from_slice(b"{\"status\":\"END\",\"id\":");
         put_transaction_id(id, out);
         out.extend_from_slice(b",\"event_count\":");
-        put_number(tables.clone().map(|(_, count)| count).sum::<u64>(), out);
+        put_number(total, out);
         out.extend_from_slice(b",\"data_collections\":[");
         for (at, (table, count)) in tables.enumerate() {
             out.extend_from_slice(if at == 0 { b"" } else { b"," });

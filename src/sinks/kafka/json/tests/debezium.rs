@@ -137,6 +137,6 @@ fn records_are_those_of_debezium() {
     let id = |lsn| TransactionId { xid: 740, lsn: Lsn(lsn) };
     put_begin(id(23_063_008), 1_795_268_516_671_318, &mut records);
     let every = TableName::new("public", "every");
-    put_end(id(23_064_640), 1_795_268_516_671_318, [(&every, 1)].into_iter(), &mut records);
+    put_end(id(23_064_640), 1_795_268_516_671_318, 1, [(&every, 1)].into_iter(), &mut records);
     assert_eq!(printed(&records), RECORDS);
 }

@@ -263,7 +263,7 @@ fn messages_borders_and_heartbeats() {
     let id = TransactionId { xid: 748, lsn: Lsn(24_023_100) };
     put_begin(id, 1_795_262_400_123_456, &mut records);
     let (orders, fills) = (TableName::new("public", "orders"), TableName::new("public", "fills"));
-    put_end(id, 1_795_262_400_123_456, [(&orders, 2), (&fills, 1)].into_iter(), &mut records);
+    put_end(id, 1_795_262_400_123_456, 3, [(&orders, 2), (&fills, 1)].into_iter(), &mut records);
     put_heartbeat("shop", 1_795_262_400_654_321, &mut records);
     let source = SOURCE.replace(r#""schema":"public","table":"orders""#, r#""schema":"","table":"""#);
     let want = [
