@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 SEED ?= $(shell date +%s)
 MINUTES ?= 10
 
-.PHONY: help demo test check bench crash kafka-up kafka-down registry-up registry-down migrate migrate-down install
+.PHONY: help demo test check bench crash kafka-up kafka-down registry-up registry-down flink migrate migrate-down install
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -41,6 +41,11 @@ registry-up:  ## A schema registry on 127.0.0.1:8081, from Maven artifacts (need
 
 registry-down:  ## Stop it
 	@deploy/kafka/kafka.sh registry-down
+
+flink:  ## Five engines, Flink SQL on their topics, and its results of the day against ours
+	@scripts/setup.sh kafka
+	PGTAPE_FLINK_SECONDS=$(SECONDS_OF_LOAD) \
+		cargo test --locked --features failpoints --test integration kafka::flink -- --nocapture
 
 migrate:  ## Apply the schemas to the database of PGTAPE_URL or DATABASE_URL
 	cargo run --locked --release -- migrate up

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Brings what the build and the tests need and this machine lacks: a C and C++ compiler, make, the headers of zlib and
 # OpenSSL, Postgres' server programs, and
-# with the argument `kafka` a broker for the tests that need one (Java, Maven, Kafka's jars in target/kafka; kcat reads
-# back what was written, openssl makes the certificates of brokers with TLS).
+# with the argument `kafka` a broker for the tests that need one (Java, Maven, Kafka's jars in target/kafka, Flink's in
+# target/flink; kcat reads back what was written, openssl makes the certificates of brokers with TLS).
 # Root on Debian or Ubuntu gets the distribution's packages; everybody else is told the one command to run.
 # Leaves nothing running: the package is told not to make a cluster of its own.
 set -euo pipefail
@@ -53,4 +53,5 @@ if [ "${1:-}" = kafka ] && command -v java >/dev/null && command -v mvn >/dev/nu
     deploy/kafka/kafka.sh fetch || echo "Kafka could not be fetched: the tests that need a broker will fail" >&2
     deploy/kafka/kafka.sh fetch-registry ||
         echo "the schema registry could not be fetched: the tests that need one will fail" >&2
+    deploy/flink/flink.sh fetch || echo "Flink could not be fetched: the test of Flink will fail" >&2
 fi

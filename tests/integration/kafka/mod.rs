@@ -3,6 +3,8 @@
 mod broker;
 mod doors;
 #[cfg(feature = "kafka")]
+mod flink;
+#[cfg(feature = "kafka")]
 mod outbox;
 
 use pgtape::sandbox::{KafkaOptions, KafkaPrograms, PrivateKafka};
