@@ -18,6 +18,8 @@ mod foreign;
 mod kafka;
 mod kafka_avro;
 mod kafka_json;
+#[cfg(feature = "kafka")]
+mod kafka_topics;
 mod migrations;
 mod rollup_sql;
 mod sandbox;
