@@ -276,7 +276,7 @@ impl Changes {
             }
             let place = Position::at(at.lsn, op);
             self.first_event(lsn, out)?;
-            self.empty(*id, lsn, place, place, out)?;
+            self.empty(*id, lsn, place, replaced::Place { at: place, part: 0 }, out)?;
         }
         Ok(())
     }

@@ -9,6 +9,14 @@ use crate::tape::{Head, Kind};
 /// Prefix of the message that tells of a new epoch.
 const EPOCH_MESSAGE: &str = "pgtape.epoch";
 
+/// Where the records of an emptied table stand.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) at: Position,
+    /// The number of the first among all records at that position.
+    pub(super) part: u64,
+}
+
 impl Changes {
     /// A copy begins: what was produced of its tables holds no more, and its rows follow.
     pub(super) fn replace(&mut self, head: &Head, out: &mut dyn Out) -> Result<(), Error> {
@@ -28,33 +36,37 @@ impl Changes {
         }
         let known: Vec<u32> =
             self.relations.iter().filter(|r| head.tables.contains(&r.table.to_string())).map(|r| r.id).collect();
+        // Tables may share a topic: their records at the same position are numbered through.
+        let mut part = 0;
         for id in known {
-            self.empty(id, head.end_lsn, before, before, out)?;
+            part = self.empty(id, head.end_lsn, before, Place { at: before, part }, out)?;
         }
         Ok(())
     }
 
-    /// The table with this OID lost all its rows by the change at `position`; its records stand at `at`.
+    /// The table with this OID lost all its rows by the change at `position`; its records stand at `place`. Returns the part
+    /// after theirs.
     pub(super) fn empty(
         &mut self,
         id: u32,
         lsn: Lsn,
         position: Position,
-        at: Position,
+        place: Place,
         out: &mut dyn Out,
-    ) -> Result<(), Error> {
-        let Some(route) = self.route(id).cloned() else { return Ok(()) };
+    ) -> Result<u64, Error> {
+        let Some(route) = self.route(id).cloned() else { return Ok(place.part) };
         let table = route.relation.table.clone();
         match self.settings.truncate {
-            Truncate::Skip => Ok(()),
+            Truncate::Skip => Ok(place.part),
             // Who let the topic go on has emptied what was made of it.
-            Truncate::Stop if self.catching_up => Ok(()),
+            Truncate::Stop if self.catching_up => Ok(place.part),
             Truncate::Event => {
                 self.records.clear();
                 let stamp = self.unit.stamp(lsn, self.number(&table));
                 let events = route.put_truncate(&stamp, &mut self.records);
                 self.numbers.count(Some(&table), events);
-                self.give(&table, &route.topic, at, 0, out)
+                self.give(&table, &route.topic, place.at, place.part, out)?;
+                Ok(place.part + events)
             }
             Truncate::Stop => {
                 let why = format!(
@@ -62,9 +74,9 @@ impl Changes {
                      of it, then run: pgtape kafka resume"
                 );
                 self.stop_topic(&table, why);
-                Ok(())
+                Ok(place.part)
             }
-            Truncate::Deletes => self.delete_all(&route, lsn, position, at, out),
+            Truncate::Deletes => self.delete_all(&route, lsn, position, place, out),
         }
     }
 
@@ -73,16 +85,15 @@ impl Changes {
         route: &super::Route,
         lsn: Lsn,
         position: Position,
-        at: Position,
+        Place { at, mut part }: Place,
         out: &mut dyn Out,
-    ) -> Result<(), Error> {
+    ) -> Result<u64, Error> {
         let table = route.relation.table.clone();
         let Some(rows_before) = self.settings.rows_before.clone() else {
             let why = format!("the table was emptied at {position}, and its rows are not known here");
             self.stop_topic(&table, why);
-            return Ok(());
+            return Ok(part);
         };
-        let mut part = 0;
         let found = rows_before.rows(&table, position, &mut |row| {
             self.records.clear();
             let stamp = self.unit.stamp(lsn, self.number(&table));
@@ -98,9 +109,9 @@ impl Changes {
         match found {
             Err(Error::Refused(refusal)) => {
                 self.stop_topic(&table, format!("the table was emptied at {position}: {refusal}"));
-                Ok(())
+                Ok(part)
             }
-            found => found,
+            found => found.map(|()| part),
         }
     }
 }
