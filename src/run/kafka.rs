@@ -18,6 +18,7 @@ use crate::sinks::kafka::changes::{self, Format, Mask, Secret, Special, Truncate
 use crate::sinks::kafka::json::{Compat, Decimals, Intervals, Modes, Times};
 use crate::sinks::kafka::orders::{Obeyed, Order};
 use crate::sinks::kafka::outbox;
+use crate::sinks::kafka::registry;
 pub use crate::sinks::kafka::relay::Handle;
 use crate::sinks::kafka::relay::{self, Look, Past, Setup, Verdict};
 use crate::sinks::kafka::settings::{Bounds, Delivery, FeedSettings, Initial, Link, NewTopics, Settings};
@@ -280,6 +281,7 @@ fn changes(config: &Config, from: &typed::Kafka, version: &str) -> Result<change
         format: match form.format {
             typed::Format::Json => Format::Json,
             typed::Format::Plain => Format::Plain,
+            typed::Format::Avro => Format::Avro(registry(from)?),
         },
         modes: modes(form),
         truncate: match form.truncate {
@@ -308,6 +310,20 @@ fn relayed(config: &Config, from: &typed::Kafka) -> Vec<Pattern> {
     let tables = config.kafka.iter().filter_map(|sink| sink.outbox.as_ref()).map(|outbox| &outbox.table);
     let named = |table: &TableName| from.tables.iter().any(|pattern| pattern.is_literal() && pattern.matches(table));
     tables.filter(|table| !named(table)).filter_map(|table| Pattern::parse(&table.to_string())).collect()
+}
+
+/// Where the schemas are.
+fn registry(from: &typed::Kafka) -> Result<registry::Settings, Refusal> {
+    let Some(registry) = &from.registry else {
+        let what = format!("the Kafka sink {} writes Avro and has no schema registry", from.name);
+        return Err(Refusal::new(Kind::Usage, what, "set kafka.registry.url"));
+    };
+    Ok(registry::Settings {
+        url: registry.url.clone(),
+        login: registry.login.as_ref().map(|(user, password)| (user.clone(), password.0.clone())),
+        ca: registry.ca.clone(),
+        timeout: registry.timeout,
+    })
 }
 
 fn modes(form: typed::Form) -> Modes {

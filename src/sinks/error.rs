@@ -19,6 +19,9 @@ pub enum Error {
     /// What takes the effect has gone; whoever keeps it knows why.
     #[error("interrupted")]
     Interrupted,
+    /// Something that the effect needs does not answer: worth trying again.
+    #[error("{0}")]
+    Unreachable(String),
     /// The tape could not be read.
     #[error(transparent)]
     Tape(tape::Error),
@@ -48,6 +51,7 @@ impl Error {
         match self {
             Error::Refused(refusal) | Error::Fenced(refusal) => refusal,
             Error::Tape(error) => error.into_refusal(),
+            Error::Unreachable(what) => Refusal::new(Kind::Server, what, "start it, or wait; then try again"),
             Error::Io { .. } | Error::Interrupted => {
                 Refusal::new(Kind::Disk, self.to_string(), "check disk and permissions; nothing is lost")
             }

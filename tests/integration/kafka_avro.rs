@@ -16,7 +16,7 @@ use crate::foreign::types::TYPES;
 /// What `scripts/setup.sh kafka` fetches.
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/registry");
 
-fn programs() -> RegistryPrograms {
+pub fn programs() -> RegistryPrograms {
     RegistryPrograms::at(FOLDER).unwrap_or_else(|refusal| panic!("{refusal}"))
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::profile::{form, word};
 use super::raw;
+use super::registry::registry;
 use super::security::{Secret, properties};
 use super::{Initial, Kafka, Table, Topics};
 use crate::config::Environment;
@@ -85,6 +86,7 @@ fn one(raw: raw::Kafka, environment: &Environment) -> Result<Kafka, Refusal> {
     let outbox = outbox.map(|outbox| outbox.check(&of("outbox"), environment.password.as_deref())).transpose()?;
     Ok(Kafka {
         outbox,
+        registry: registry(&raw, form.format, &key)?,
         form,
         initial,
         exactly_once,

@@ -3,6 +3,7 @@
 mod check;
 mod profile;
 pub(super) mod raw;
+mod registry;
 mod security;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use crate::config::KafkaOutbox;
 use crate::model::Pattern;
 
 pub(super) use check::check;
+pub use registry::Registry;
 pub use security::Secret;
 
 /// One Kafka sink.
@@ -62,6 +64,8 @@ pub struct Kafka {
     pub topics: Option<Topics>,
     /// Properties of librdkafka: those of security, then those that the configuration adds.
     pub properties: Vec<(String, Secret)>,
+    /// Where the schemas of Avro are.
+    pub registry: Option<Registry>,
     /// What is different for some tables.
     pub table: Vec<Table>,
     /// It relays an outbox, instead of changes.
@@ -84,6 +88,8 @@ pub enum Initial {
 pub struct Form {
     /// Of keys and values.
     pub format: Format,
+    /// Whether each key and value of JSON holds its schema.
+    pub schemas: bool,
     /// Whether Debezium's fillers are written.
     pub strict: bool,
     /// `numeric` and `money`.
@@ -111,6 +117,8 @@ pub enum Format {
     Json,
     /// The row, flat.
     Plain,
+    /// Debezium's envelope in Avro.
+    Avro,
 }
 
 /// `numeric` and `money`.

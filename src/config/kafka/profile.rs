@@ -8,6 +8,7 @@ use crate::refusal::Refusal;
 /// pgtape's own: Debezium's envelope, but nothing is made up.
 const OWN: Form = Form {
     format: Format::Json,
+    schemas: false,
     strict: false,
     decimals: Decimals::Text,
     times: Times::Adaptive,
@@ -40,14 +41,20 @@ pub(super) fn form(raw: &Kafka, key: &str) -> Result<Form, Refusal> {
             return Err(refuse(&format!("{key}.profile"), what, "there are debezium, flink and plain"));
         }
     };
+    let format = word(
+        raw.format.as_deref(),
+        base.format,
+        key,
+        "format",
+        &[("json", Format::Json), ("plain", Format::Plain), ("avro", Format::Avro)],
+    )?;
+    let schemas = raw.schemas.unwrap_or(base.schemas);
+    if schemas && format != Format::Json {
+        return Err(refuse(&format!("{key}.schemas"), "is for JSON", "set format = \"json\", or leave it out"));
+    }
     Ok(Form {
-        format: word(
-            raw.format.as_deref(),
-            base.format,
-            key,
-            "format",
-            &[("json", Format::Json), ("plain", Format::Plain)],
-        )?,
+        format,
+        schemas,
         strict: word(raw.compat.as_deref(), base.strict, key, "compat", &[("strict", true), ("honest", false)])?,
         decimals: word(
             raw.decimals.as_deref(),

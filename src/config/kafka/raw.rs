@@ -24,6 +24,7 @@ pub struct Kafka {
     pub progress_topic: String,
     pub quarantine_topic: String,
     pub format: Option<String>,
+    pub schemas: Option<bool>,
     pub compat: Option<String>,
     pub decimals: Option<String>,
     pub times: Option<String>,
@@ -43,6 +44,7 @@ pub struct Kafka {
     pub mask_secret_file: String,
     pub topics: Topics,
     pub security: Security,
+    pub registry: Registry,
     pub properties: BTreeMap<String, String>,
     pub table: Vec<Table>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,6 +83,31 @@ impl std::fmt::Debug for Security {
     }
 }
 
+/// `[kafka.registry]`
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Registry {
+    pub url: String,
+    pub user: String,
+    pub password_file: String,
+    pub ca_file: String,
+    pub timeout: Span,
+}
+
+/// Without the URL, which might hold a password, and the user.
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        let timeout = Span(Duration::from_secs(5));
+        Self { url: String::new(), user: String::new(), password_file: String::new(), ca_file: String::new(), timeout }
+    }
+}
+
 /// `[[kafka.table]]`
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -106,6 +133,7 @@ impl Default for Kafka {
             progress_topic: "pgtape.progress".into(),
             quarantine_topic: String::new(),
             format: None,
+            schemas: None,
             compat: None,
             decimals: None,
             times: None,
@@ -125,6 +153,7 @@ impl Default for Kafka {
             mask_secret_file: String::new(),
             topics: Topics::default(),
             security: Security::default(),
+            registry: Registry::default(),
             properties: BTreeMap::new(),
             table: Vec::new(),
             outbox: None,

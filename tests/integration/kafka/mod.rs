@@ -1,5 +1,7 @@
 //! Real brokers: those of the sandbox themselves, and what the Kafka sink makes of them.
 
+#[cfg(feature = "kafka")]
+mod avro;
 mod broker;
 mod doors;
 #[cfg(feature = "kafka")]

@@ -194,19 +194,20 @@ pub fn put_begin(ids: Ids, id: TransactionId, commit_time_us: i64, records: &mut
     });
 }
 
-/// Appends the record of a transaction's end, with the number of changes of each table in the order given.
+/// Appends the record of a transaction's end, with the number of all its changes and of each table's, in the order given.
 pub fn put_end<'a>(
     ids: Ids,
     id: TransactionId,
     commit_time_us: i64,
-    tables: impl Iterator<Item = (&'a TableName, u64)> + Clone,
+    total: u64,
+    tables: impl Iterator<Item = (&'a TableName, u64)>,
     records: &mut Records,
 ) {
     put_border(ids, id, commit_time_us, records, |out| {
         Avro::text("END", out);
         put_transaction_id(id, out);
         Avro::some(out);
-        put_count(tables.clone().map(|(_, count)| count).sum::<u64>(), out);
+        put_count(total, out);
         Avro::some(out);
         let (start, mut items) = (Avro::open_array(out), 0);
         for (table, count) in tables {

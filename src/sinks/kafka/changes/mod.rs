@@ -20,6 +20,7 @@ mod stopped;
 #[cfg(test)]
 mod tests;
 mod unit;
+mod writer;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ pub use settings::{Format, Secret, Settings, Special, Truncate, Unfitting};
 pub use stopped::{Stop, Stopped, note_of};
 
 use super::feed::{Feed, Notes, Out, Produce, PutError};
-use super::json::{self, Connector, Records, Snapshot, Types};
+use super::json::{self, Records, Snapshot, Types};
 use super::topic;
 use crate::model::{Lsn, OP_ALL, Position, Relation, TableName};
 use crate::pgoutput::{Logical, Message, RelationChange, Relations, TableFacts};
@@ -38,6 +39,7 @@ use crate::tape::{Head, Kind};
 use borders::Numbers;
 use route::{Change, Route, Scratch};
 use unit::Unit;
+use writer::{NoTable, Writer};
 
 /// Logical messages of pgtape itself begin with this; they are nobody else's business.
 const OWN_PREFIX: &str = "pgtape";
@@ -47,7 +49,7 @@ const OWN_SCHEMA: &str = "pgtape";
 /// The feed of changes.
 pub struct Changes {
     settings: Arc<Settings>,
-    connector: Arc<Connector>,
+    writer: Writer,
     relations: Relations,
     facts: HashMap<u32, TableFacts>,
     types: Types,
@@ -76,16 +78,17 @@ struct Topics {
 
 impl Changes {
     /// A feed that knows no table yet. `after` is where the sink stands.
-    #[must_use]
-    pub fn new(settings: Arc<Settings>, after: Position, last_commit: Option<Lsn>) -> Self {
-        let connector = Connector::new(&settings.version, &settings.prefix, &settings.database);
+    ///
+    /// # Errors
+    /// The registry's settings cannot be used.
+    pub fn new(settings: Arc<Settings>, after: Position, last_commit: Option<Lsn>) -> Result<Self, Error> {
         let topics = Topics {
             messages: topic::of_messages(&settings.prefix) + &settings.suffix,
             transactions: topic::of_transactions(&settings.prefix) + &settings.suffix,
             heartbeats: topic::of_heartbeats(&settings.prefix) + &settings.suffix,
         };
-        Self {
-            connector: Arc::new(connector),
+        Ok(Self {
+            writer: Writer::new(&settings)?,
             relations: Relations::default(),
             facts: HashMap::new(),
             types: Types::default(),
@@ -101,15 +104,17 @@ impl Changes {
             catching_up: false,
             at: after,
             settings,
-        }
+        })
     }
 
     /// A feed of what topics that had stopped are owed, from the oldest stop on.
-    #[must_use]
-    pub fn catching_up(settings: &Settings, from: Position, owed: Vec<Stop>) -> Self {
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn catching_up(settings: &Settings, from: Position, owed: Vec<Stop>) -> Result<Self, Error> {
         let beside = Settings { messages: false, transactions: false, heartbeat_every: None, ..settings.clone() };
         let stopped = owed.into_iter().collect();
-        Self { stopped, catching_up: true, ..Self::new(Arc::new(beside), from, None) }
+        Ok(Self { stopped, catching_up: true, ..Self::new(Arc::new(beside), from, None)? })
     }
 
     /// Whether the table is to be produced now.
@@ -148,34 +153,34 @@ impl Changes {
     }
 
     /// The way out of a relation's changes; `None`: they are not produced.
-    fn route(&mut self, id: u32) -> Option<&Route> {
+    fn route(&mut self, id: u32) -> Result<Option<&Route>, Error> {
         if !self.routes.contains_key(&id) {
             let relation = self.relations.get(id).cloned();
-            let route = relation.and_then(|relation| self.make_route(&relation));
-            self.routes.insert(id, route);
+            let route = relation.map(|relation| self.make_route(&relation)).transpose()?;
+            self.routes.insert(id, route.flatten());
         }
-        self.routes[&id].as_ref()
+        Ok(self.routes[&id].as_ref())
     }
 
-    fn make_route(&mut self, relation: &Arc<Relation>) -> Option<Route> {
+    fn make_route(&mut self, relation: &Arc<Relation>) -> Result<Option<Route>, Error> {
         let table = &relation.table;
-        if &*table.schema == OWN_SCHEMA || !self.settings.includes(table) {
-            return None;
+        if &*table.schema == OWN_SCHEMA || !self.settings.includes(table) || !self.is_on(table) {
+            return Ok(None);
         }
         let facts = self.facts.get(&relation.id);
-        match Route::new(&self.settings, &self.connector, relation, facts, &self.types) {
-            Ok(route) => self.is_on(table).then_some(route),
-            Err(_) if !self.is_on(table) => None,
-            Err(why) => {
+        match Route::new(&self.settings, &mut self.writer, relation, facts, &self.types) {
+            Ok(route) => Ok(Some(route)),
+            Err(NoTable::Ended(error)) => Err(error),
+            Err(NoTable::Stop(why)) => {
                 self.stopped.stop(table, self.done(), why);
-                None
+                Ok(None)
             }
         }
     }
 
     /// Produces a change of a row.
     fn row(&mut self, id: u32, change: Change<'_>, lsn: Lsn, at: Position, out: &mut dyn Out) -> Result<(), Error> {
-        if self.route(id).is_none() {
+        if self.route(id)?.is_none() {
             return Ok(());
         }
         let Some(Some(route)) = self.routes.get(&id).map(|route| route.as_ref()) else { return Ok(()) };
@@ -248,8 +253,8 @@ impl Changes {
         }
         let Some(id) = self.numbers.id() else { return Ok(()) };
         self.records.clear();
-        json::put_begin(id, self.unit.commit_time_us, &mut self.records);
         let topic = self.topics.transactions.clone();
+        self.writer.put_begin(&topic, id, self.unit.commit_time_us, &mut self.records)?;
         self.aside(&topic, Position::at(self.unit.end_lsn, 0), out)
     }
 
@@ -271,7 +276,7 @@ impl Changes {
 
     fn truncate(&mut self, ids: &[u32], lsn: Lsn, at: Position, out: &mut dyn Out) -> Result<(), Error> {
         for (op, id) in (at.op..).zip(ids) {
-            if self.settings.truncate == Truncate::Skip || self.route(*id).is_none() {
+            if self.settings.truncate == Truncate::Skip || self.route(*id)?.is_none() {
                 continue;
             }
             let place = Position::at(at.lsn, op);
@@ -294,9 +299,9 @@ impl Changes {
             stamp.place.xid = None;
         }
         self.records.clear();
-        json::put_message(&self.connector, logical, &stamp, &mut self.records);
-        self.numbers.count(None, u64::from(logical.transactional));
         let topic = self.topics.messages.clone();
+        self.writer.put_message(&topic, logical, &stamp, &mut self.records)?;
+        self.numbers.count(None, u64::from(logical.transactional));
         self.aside(&topic, at, out)
     }
 
@@ -361,8 +366,9 @@ impl Feed for Changes {
         if let Some(id) = self.numbers.id() {
             let end = json::TransactionId { lsn: head.end_lsn, ..id };
             self.records.clear();
-            json::put_end(end, head.commit_time_us, self.numbers.total(), self.numbers.tables(), &mut self.records);
             let topic = self.topics.transactions.clone();
+            let (time_us, numbers) = (head.commit_time_us, &self.numbers);
+            self.writer.put_end(&topic, end, time_us, numbers.total(), numbers.tables(), &mut self.records)?;
             self.aside(&topic, Position::whole(head.end_lsn), out)?;
         }
         self.unit.end(head);
@@ -375,8 +381,8 @@ impl Feed for Changes {
         if now_us >= self.heartbeat_at {
             self.heartbeat_at = now_us.saturating_add(every);
             self.records.clear();
-            json::put_heartbeat(&self.settings.prefix, now_us, &mut self.records);
             let topic = self.topics.heartbeats.clone();
+            self.writer.put_heartbeat(&topic, now_us, &mut self.records)?;
             self.aside(&topic, self.unit.before, out)?;
         }
         Ok(Some(self.heartbeat_at))

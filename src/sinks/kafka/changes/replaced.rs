@@ -1,7 +1,7 @@
 //! Tables that are emptied: by TRUNCATE, and by a copy that replaces their rows.
 
 use super::settings::Truncate;
-use super::{Change, Changes, Error, Out, json};
+use super::{Change, Changes, Error, Out};
 use crate::model::{Lsn, Position};
 use crate::pgoutput::{Logical, OldKind};
 use crate::tape::{Head, Kind};
@@ -30,8 +30,8 @@ impl Changes {
             self.records.clear();
             let mut stamp = self.unit.stamp(head.end_lsn, None);
             stamp.place.xid = None;
-            json::put_message(&self.connector, &told, &stamp, &mut self.records);
             let topic = self.topics.messages.clone();
+            self.writer.put_message(&topic, &told, &stamp, &mut self.records)?;
             self.aside(&topic, before, out)?;
         }
         let known: Vec<u32> =
@@ -54,7 +54,7 @@ impl Changes {
         place: Place,
         out: &mut dyn Out,
     ) -> Result<u64, Error> {
-        let Some(route) = self.route(id).cloned() else { return Ok(place.part) };
+        let Some(route) = self.route(id)?.cloned() else { return Ok(place.part) };
         let table = route.relation.table.clone();
         match self.settings.truncate {
             Truncate::Skip => Ok(place.part),

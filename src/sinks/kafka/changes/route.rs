@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::mask::Masked;
-use super::settings::{Format, Settings};
+use super::settings::Settings;
+use super::writer::{NoTable, Writer};
 use crate::model::{Identity, Relation};
 use crate::pgoutput::{OldKind, TableFacts, Tuple, TupleBuffer};
-use crate::sinks::kafka::Unfit;
-use crate::sinks::kafka::json::{self, Connector, Records, Stamp, Types};
+use crate::sinks::kafka::json::{Records, Stamp, Types};
+use crate::sinks::kafka::{Table, Unfit};
 
 /// One relation's way out.
 #[derive(Clone)]
@@ -16,7 +17,7 @@ pub(super) struct Route {
     pub(super) relation: Arc<Relation>,
     /// Its topic.
     pub(super) topic: Arc<str>,
-    table: json::Table,
+    table: Table,
     masked: Option<Masked>,
 }
 
@@ -38,29 +39,25 @@ pub(super) struct Scratch {
 }
 
 impl Route {
-    /// `Err`: the table cannot be produced as configured, for this reason.
     pub(super) fn new(
         settings: &Settings,
-        connector: &Arc<Connector>,
+        writer: &mut Writer,
         relation: &Arc<Relation>,
         facts: Option<&TableFacts>,
         types: &Types,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, NoTable> {
         let special = settings.special(&relation.table);
         let masked = special.and_then(|special| Masked::new(relation, &special.masks, &settings.mask_secret));
         let shown = masked.as_ref().map_or_else(|| Relation::clone(relation), |masked| masked.relation(relation));
-        let facts = facts_of(&shown, facts, special.and_then(|special| special.key.as_deref()))?;
+        let facts = facts_of(&shown, facts, special.and_then(|special| special.key.as_deref())).map_err(NoTable::Stop)?;
         if settings.whole_rows && relation.identity != Identity::Full {
-            return Err(format!(
+            return Err(NoTable::Stop(format!(
                 "who reads this topic needs whole old rows: run ALTER TABLE {} REPLICA IDENTITY FULL",
                 relation.table
-            ));
+            )));
         }
-        let table = match settings.format {
-            Format::Json => json::Table::new(connector, &shown, facts.as_ref(), &settings.modes, types),
-            Format::Plain => json::Table::plain(connector, &shown, facts.as_ref(), &settings.modes, types),
-        };
-        let topic = settings.topic_of(&relation.table).into();
+        let topic: Arc<str> = settings.topic_of(&relation.table).into();
+        let table = writer.table(&topic, &shown, facts.as_ref(), settings, types)?;
         Ok(Self { relation: Arc::clone(relation), topic, table, masked })
     }
 

@@ -7,6 +7,7 @@ use super::emptied::RowsBefore;
 use super::mask::Mask;
 use crate::model::{Pattern, TableName};
 use crate::sinks::kafka::json::Modes;
+use crate::sinks::kafka::registry;
 use crate::sinks::kafka::topic::Template;
 
 /// What the feed of changes is built with.
@@ -80,13 +81,15 @@ pub struct Special {
 }
 
 /// The form of keys and values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub enum Format {
     /// Debezium's envelope as JSON.
     #[default]
     Json,
     /// The row itself as JSON, with the kind of change beside its columns.
     Plain,
+    /// Debezium's envelope as Avro, its schemas in this registry.
+    Avro(registry::Settings),
 }
 
 /// What becomes of a TRUNCATE, and of the rows that a new copy replaces.

@@ -69,7 +69,7 @@ fn table(id: u32, name: &str) -> TableFacts {
 
 /// A feed that stands after position 1 and knows `s.a` (1), `s.b` (2) and `other.c` (3).
 fn feed(settings: Settings) -> Changes {
-    let mut feed = Changes::new(Arc::new(settings), Position::whole(Lsn(1)), Some(Lsn(1)));
+    let mut feed = Changes::new(Arc::new(settings), Position::whole(Lsn(1)), Some(Lsn(1))).unwrap();
     for facts in [table(1, "s.a"), table(2, "s.b"), table(3, "other.c")] {
         let mut bytes = Vec::new();
         crate::pgoutput::encode_relation(&facts.relation, &mut bytes);

@@ -17,7 +17,7 @@ pub(super) fn run(thread: &mut Thread, settings: &Settings, work: &mut Work<'_>)
     if work.sender.open.is_some() {
         work.commit()?;
     }
-    let catcher = crate::sinks::kafka::changes::Changes::catching_up(changes, from, owed);
+    let catcher = crate::sinks::kafka::changes::Changes::catching_up(changes, from, owed)?;
     let main = std::mem::replace(&mut work.feed, Box::new(catcher));
     let caught_up = pass(thread, work, from, stands.position);
     let left = std::mem::replace(&mut work.feed, main).stopped();

@@ -5,8 +5,10 @@ use std::path::Path;
 use super::begin::wrong_progress_topic;
 use super::look::{Look, look};
 use crate::refusal::Refusal;
+use crate::sinks::kafka::changes::Format;
 use crate::sinks::kafka::client::{Failure, Topics};
-use crate::sinks::kafka::settings::{NewTopics, Settings};
+use crate::sinks::kafka::registry::{Registry, RegistryError};
+use crate::sinks::kafka::settings::{FeedSettings, NewTopics, Settings};
 use crate::tape;
 
 /// What one question brought.
@@ -39,6 +41,7 @@ pub fn probe(settings: &Settings, tape_dir: &Path) -> Vec<Probe> {
         Some(topics) => topics,
         None => return probes,
     };
+    registry(settings, &mut probes);
     progress_topic(settings, &topics, &mut probes);
     rights(settings, &topics, &mut probes);
     match look(settings) {
@@ -80,6 +83,19 @@ fn brokers(settings: &Settings, probes: &mut Vec<Probe>) -> Option<Topics> {
             None
         }
     }
+}
+
+/// The schema registry, where records need one.
+fn registry(settings: &Settings, probes: &mut Vec<Probe>) {
+    const NAME: &str = "kafka_registry";
+    let FeedSettings::Changes(changes) = &settings.feed else { return };
+    let Format::Avro(registry) = &changes.format else { return };
+    let asked = Registry::new(registry).map_err(RegistryError::Refused).and_then(|registry| registry.check());
+    probes.push(match asked {
+        Ok(()) => fine(NAME, format!("{}: {} answers", settings.name, registry.url)),
+        Err(RegistryError::Refused(refusal)) => wrong(NAME, refusal.what, format!("-- {}", refusal.hint)),
+        Err(error) => wrong(NAME, format!("{}: {error}", settings.name), "-- start it, or mend kafka.registry.url"),
+    });
 }
 
 fn progress_topic(settings: &Settings, topics: &Topics, probes: &mut Vec<Probe>) {

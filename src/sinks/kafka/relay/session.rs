@@ -45,7 +45,7 @@ pub(super) fn run(thread: &mut Thread) -> Result<Ended, Error> {
     // An outbox notes itself what it has done of a split transaction, and produces what waited since long before.
     let done = done.filter(|_| settings.feed.outbox().is_none());
     let mut sender = Sender::new(&settings, &keys, producer, topics, done);
-    let mut feed = feed_of(&settings, &committed);
+    let mut feed = feed_of(&settings, &committed)?;
     for (key, value) in &found.notes {
         match key.strip_prefix(TOPIC_NOTE) {
             Some(topic) => sender.know([topic.to_owned()]),
@@ -73,6 +73,7 @@ pub(super) fn run(thread: &mut Thread) -> Result<Ended, Error> {
     });
     match (result, work.sender.failed.take()) {
         (Err(Error::Interrupted), Some(failure)) => Ok(Ended::Failed(failure)),
+        (Err(Error::Unreachable(what)), _) => Ok(Ended::Failed(Failure::Doubt(what))),
         (result, _) => result,
     }
 }
@@ -118,13 +119,13 @@ fn stand_of(thread: &mut Thread, settings: &Settings, found: &Found) -> Result<O
     })
 }
 
-fn feed_of(settings: &Settings, stand: &Progress) -> Box<dyn Feed> {
-    match &settings.feed {
+fn feed_of(settings: &Settings, stand: &Progress) -> Result<Box<dyn Feed>, Error> {
+    Ok(match &settings.feed {
         FeedSettings::Changes(changes) => {
-            Box::new(Changes::new(changes.clone().into(), stand.position, stand.last_commit))
+            Box::new(Changes::new(changes.clone().into(), stand.position, stand.last_commit)?)
         }
         FeedSettings::Outbox(outbox) => Box::new(outbox.feed()),
-    }
+    })
 }
 
 /// From the tape to Kafka.

@@ -119,7 +119,7 @@ fn messages_borders_and_heartbeats_are_those_of_debezium() {
     put_begin(IDS, TransactionId { xid: 884, lsn: Lsn(28_782_144) }, 1_795_275_276_041_000, &mut records);
     let table = TableName::new("public", "1 wei-rd.ö😀");
     let id = TransactionId { xid: 884, lsn: Lsn(28_782_424) };
-    put_end(IDS, id, 1_795_275_276_041_000, [(&table, 1)].into_iter(), &mut records);
+    put_end(IDS, id, 1_795_275_276_041_000, 1, [(&table, 1)].into_iter(), &mut records);
     put_heartbeat(IDS, "shop", 1_795_275_275_462_000, &mut records);
     let want = OTHERS.map(|(key, value)| (format!("{KEY_HEAD}{key}"), format!("{VALUE_HEAD}{value}"), String::new()));
     assert_eq!(printed(&records), want);
