@@ -37,6 +37,20 @@ const SINK_LAG_SECONDS: Name =
 const QUARANTINED: Name =
     Name("pgtape_quarantined_total", "Rows that the sink could not use, since the data directory began");
 const QUARANTINED_ROWS: Name = Name("pgtape_quarantined_rows", "Rows that are in quarantine now");
+const KAFKA_RECORDS: Name = Name("pgtape_kafka_records_total", "Records that the sink produced, ever");
+const KAFKA_BYTES: Name =
+    Name("pgtape_kafka_bytes_total", "Bytes of the records' keys, values and headers, since the start");
+const KAFKA_TRANSACTIONS: Name =
+    Name("pgtape_kafka_transactions_total", "Kafka transactions with records, since the start");
+const KAFKA_LAST_AT: Name = Name(
+    "pgtape_kafka_last_transaction_timestamp_seconds",
+    "When the last Kafka transaction was committed, since 1970",
+);
+const KAFKA_LAST_TOOK: Name = Name(
+    "pgtape_kafka_last_transaction_seconds",
+    "How long the last Kafka transaction took, from its first record to the coordinator's answer",
+);
+const KAFKA_STOPPED: Name = Name("pgtape_kafka_stopped_topics", "Topics that have stopped while others go on");
 const ROWS: Name = Name("pgtape_rows_total", "Rows applied by the standby since the start");
 const TABLE_ROWS: Name = Name("pgtape_table_rows", "Rows that the standby holds");
 const ALARM: Name = Name("pgtape_alarm", "1 for each alarm that stands");
@@ -93,6 +107,7 @@ impl Metrics {
         page.service(status);
         page.tape(status);
         page.sinks(status);
+        page.kafka(status);
         page.tables(status);
         page.encode()
     }
@@ -168,6 +183,34 @@ impl Page {
         self.add(seconds);
         self.add(quarantined);
         self.add(rows);
+    }
+
+    fn kafka(&self, status: &Status) {
+        let counter = |name: &Name| IntCounterVec::new(Opts::new(name.0, name.1), &["sink"]).expect("constants");
+        let gauge = |name: &Name| GaugeVec::new(Opts::new(name.0, name.1), &["sink"]).expect("constants");
+        let (records, bytes) = (counter(&KAFKA_RECORDS), counter(&KAFKA_BYTES));
+        let (transactions, stopped) = (counter(&KAFKA_TRANSACTIONS), gauge(&KAFKA_STOPPED));
+        let (at, took) = (gauge(&KAFKA_LAST_AT), gauge(&KAFKA_LAST_TOOK));
+        for sink in &status.kafka {
+            let label = [sink.sink.as_str()];
+            records.with_label_values(&label).inc_by(sink.records);
+            bytes.with_label_values(&label).inc_by(sink.bytes);
+            transactions.with_label_values(&label).inc_by(sink.transactions);
+            stopped.with_label_values(&label).set(u32::try_from(sink.stopped_topics).unwrap_or(u32::MAX).into());
+            // Nothing is claimed before the first transaction.
+            if let Some(last_us) = sink.last_transaction_us.and_then(|us| u64::try_from(us).ok()) {
+                at.with_label_values(&label).set(Duration::from_micros(last_us).as_secs_f64());
+            }
+            if let Some(ms) = sink.last_transaction_ms {
+                took.with_label_values(&label).set(Duration::from_millis(ms).as_secs_f64());
+            }
+        }
+        self.add(records);
+        self.add(bytes);
+        self.add(transactions);
+        self.add(stopped);
+        self.add(at);
+        self.add(took);
     }
 
     fn tables(&self, status: &Status) {

@@ -279,6 +279,7 @@ fn changes(config: &Config, from: &typed::Kafka, version: &str) -> Result<change
         special: from.table.iter().map(special).collect::<Result<_, Refusal>>()?,
         mask_secret: Secret(from.mask_secret.0.clone().into_bytes()),
         format: match form.format {
+            typed::Format::Json if form.schemas => Format::JsonWithSchemas,
             typed::Format::Json => Format::Json,
             typed::Format::Plain => Format::Plain,
             typed::Format::Avro => Format::Avro(registry(from)?),

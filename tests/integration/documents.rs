@@ -46,6 +46,7 @@ fn every_alarm_metric_and_check_is_documented() {
         include_str!("../../src/ops/doctor/tables.rs"),
         include_str!("../../src/ops/doctor/publication.rs"),
         include_str!("../../src/ops/doctor/data.rs"),
+        include_str!("../../src/sinks/kafka/relay/probe.rs"),
     ];
     let checks = |before| doctor.iter().flat_map(|s| quoted(s, before)).collect::<Vec<_>>();
     check(&["Check::ok(", "Check::advice(", "Check::finding(", "NAME: &str ="].map(checks).concat(), 10);

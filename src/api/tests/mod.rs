@@ -220,7 +220,17 @@ impl Server {
 fn status() -> Status {
     let position = Position::whole(Lsn(0x10));
     Status {
-        kafka: Vec::new(),
+        kafka: vec![KafkaStatus {
+            sink: "kafka".into(),
+            committed: position,
+            records: 1,
+            bytes: 100,
+            transactions: 1,
+            last_transaction_us: Some(1),
+            last_transaction_records: Some(1),
+            last_transaction_ms: Some(1),
+            stopped_topics: 0,
+        }],
         version: "0".into(),
         ready: true,
         reason: None,

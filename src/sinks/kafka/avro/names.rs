@@ -6,10 +6,32 @@
 use crate::model::TableName;
 use crate::sinks::kafka::topic::Template;
 
-/// The namespace of a table's records: that of its topic's default name.
-pub(super) fn namespace(prefix: &str, table: &TableName) -> String {
-    let topic = Template::default().name(prefix, table);
-    topic.split('.').map(name).collect::<Vec<_>>().join(".")
+/// How names become those of schemas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Names {
+    /// As Avro allows.
+    Adjusted,
+    /// As they are.
+    AsTheyAre,
+}
+
+impl Names {
+    /// The namespace of a table's records: that of its topic's default name.
+    pub(super) fn namespace(self, prefix: &str, table: &TableName) -> String {
+        let topic = Template::default().name(prefix, table);
+        match self {
+            Names::Adjusted => topic.split('.').map(name).collect::<Vec<_>>().join("."),
+            Names::AsTheyAre => topic,
+        }
+    }
+
+    /// The name of a column's field.
+    pub(super) fn field(self, column: &str) -> String {
+        match self {
+            Names::Adjusted => name(column),
+            Names::AsTheyAre => column.to_owned(),
+        }
+    }
 }
 
 /// The name of a column's field, or of a part of a namespace.
@@ -41,7 +63,7 @@ mod tests {
         check("é€😀x.y", "____x_y");
         check("a-b", "a_b");
         let table = TableName::new("public", "wei-rd.ö😀");
-        assert_eq!(namespace("shop", &table), "shop.public.wei_rd.___");
-        assert_eq!(namespace("shop", &TableName::new("2024", ".x")), "shop._2024._.x");
+        assert_eq!(Names::Adjusted.namespace("shop", &table), "shop.public.wei_rd.___");
+        assert_eq!(Names::Adjusted.namespace("shop", &TableName::new("2024", ".x")), "shop._2024._.x");
     }
 }

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::constants;
-use super::names::{name, namespace};
+use super::names::{Names, name};
 use crate::model::{Relation, TableName};
 use crate::pgoutput::TableFacts;
 use crate::sinks::kafka::encode::{
@@ -52,17 +52,44 @@ impl Schemas {
         types: &Types,
     ) -> Result<Self, SameName> {
         check_names(relation)?;
-        let namespace = namespace(&connector.name, &relation.table);
+        Ok(Self::named(Names::Adjusted, connector, relation, facts, modes, types))
+    }
+
+    /// The same with the names of tables and columns as they are, which Avro does not allow: for who translates it.
+    pub(in super::super) fn with_names_as_they_are(
+        connector: &Connector,
+        relation: &Relation,
+        facts: Option<&TableFacts>,
+        modes: &Modes,
+        types: &Types,
+    ) -> Self {
+        Self::named(Names::AsTheyAre, connector, relation, facts, modes, types)
+    }
+
+    fn named(
+        names: Names,
+        connector: &Connector,
+        relation: &Relation,
+        facts: Option<&TableFacts>,
+        modes: &Modes,
+        types: &Types,
+    ) -> Self {
+        let namespace = names.namespace(&connector.name, &relation.table);
         let key = key_columns(relation, facts);
         let fields = |columns: &mut dyn Iterator<Item = usize>| {
             let mut seen = Seen::default();
-            columns.map(|at| field(relation, at, key.contains(&at), modes, types, &mut seen)).collect::<Vec<_>>()
+            let field = |at: usize| {
+                let column = &relation.columns[at];
+                let encoder = Encoder::choose(column.type_oid, column.type_modifier, modes, types);
+                field(names.field(&column.name), &encoder, key.contains(&at), &mut seen)
+            };
+            columns.map(field).collect::<Vec<_>>()
         };
         let record = |kind: &str, fields: Vec<Value>| json!({ "type": "record", "name": kind, "namespace": namespace, "fields": fields, "connect.name": format!("{namespace}.{kind}") });
         let mut row = record("Value", fields(&mut (0..relation.columns.len())));
         row.as_object_mut().expect("it is one").shift_remove("namespace");
         let key = (!key.is_empty()).then(|| record("Key", fields(&mut key.iter().copied())).to_string());
-        Ok(Self { key, value: constants::envelope(&namespace, row).to_string() })
+        Self { key, value: constants::envelope(&namespace, row).to_string() }
     }
 
     /// Of logical messages.
@@ -103,14 +130,12 @@ fn check_names(relation: &Relation) -> Result<(), SameName> {
     Ok(())
 }
 
-fn field(relation: &Relation, at: usize, in_key: bool, modes: &Modes, types: &Types, seen: &mut Seen) -> Value {
-    let column = &relation.columns[at];
-    let encoder = Encoder::choose(column.type_oid, column.type_modifier, modes, types);
+fn field(name: String, encoder: &Encoder, in_key: bool, seen: &mut Seen) -> Value {
     let of_type = type_of(encoder.form(), seen);
     if in_key {
-        json!({ "name": name(&column.name), "type": of_type })
+        json!({ "name": name, "type": of_type })
     } else {
-        json!({ "name": name(&column.name), "type": ["null", of_type], "default": null })
+        json!({ "name": name, "type": ["null", of_type], "default": null })
     }
 }
 

@@ -49,7 +49,8 @@ impl Route {
         let special = settings.special(&relation.table);
         let masked = special.and_then(|special| Masked::new(relation, &special.masks, &settings.mask_secret));
         let shown = masked.as_ref().map_or_else(|| Relation::clone(relation), |masked| masked.relation(relation));
-        let facts = facts_of(&shown, facts, special.and_then(|special| special.key.as_deref())).map_err(NoTable::Stop)?;
+        let facts =
+            facts_of(&shown, facts, special.and_then(|special| special.key.as_deref())).map_err(NoTable::Stop)?;
         if settings.whole_rows && relation.identity != Identity::Full {
             return Err(NoTable::Stop(format!(
                 "who reads this topic needs whole old rows: run ALTER TABLE {} REPLICA IDENTITY FULL",

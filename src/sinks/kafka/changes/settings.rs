@@ -86,6 +86,8 @@ pub enum Format {
     /// Debezium's envelope as JSON.
     #[default]
     Json,
+    /// The same, and beside each key and value its schema, as Kafka Connect's converter writes it.
+    JsonWithSchemas,
     /// The row itself as JSON, with the kind of change beside its columns.
     Plain,
     /// Debezium's envelope as Avro, its schemas in this registry.

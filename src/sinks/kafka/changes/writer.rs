@@ -30,8 +30,26 @@ pub(super) struct Writer {
 
 enum Form {
     Json,
+    JsonWithSchemas(Box<Heads>),
     Plain,
     Avro(Box<Registered>),
+}
+
+/// The schemas that are the same for every table.
+struct Heads {
+    messages: json::Heads,
+    transactions: json::Heads,
+    heartbeats: json::Heads,
+}
+
+impl Default for Heads {
+    fn default() -> Self {
+        Self {
+            messages: json::Heads::of_messages(),
+            transactions: json::Heads::of_transactions(),
+            heartbeats: json::Heads::of_heartbeats(),
+        }
+    }
 }
 
 /// A registry, and what it calls the schemas that are the same for every table.
@@ -47,6 +65,7 @@ impl Writer {
     pub(super) fn new(settings: &Settings) -> Result<Self, Error> {
         let form = match &settings.format {
             Format::Json => Form::Json,
+            Format::JsonWithSchemas => Form::JsonWithSchemas(Box::default()),
             Format::Plain => Form::Plain,
             Format::Avro(registry) => Form::Avro(Box::new(Registered {
                 registry: Registry::new(registry)?,
@@ -70,6 +89,9 @@ impl Writer {
         let (connector, modes) = (&self.connector, &settings.modes);
         match &mut self.form {
             Form::Json => Ok(Table::Json(json::Table::new(connector, shown, facts, modes, types))),
+            Form::JsonWithSchemas(_) => {
+                Ok(Table::Json(json::Table::with_schemas(connector, shown, facts, modes, types)))
+            }
             Form::Plain => Ok(Table::Json(json::Table::plain(connector, shown, facts, modes, types))),
             Form::Avro(registered) => {
                 let schemas = avro::Schemas::of_table(connector, shown, facts, modes, types);
@@ -89,7 +111,10 @@ impl Writer {
         records: &mut Records,
     ) -> Result<(), Error> {
         match &mut self.form {
-            Form::Json | Form::Plain => json::put_message(&self.connector, message, stamp, records),
+            Form::Json | Form::Plain => json::put_message(None, &self.connector, message, stamp, records),
+            Form::JsonWithSchemas(heads) => {
+                json::put_message(Some(&heads.messages), &self.connector, message, stamp, records);
+            }
             Form::Avro(registered) => {
                 avro::put_message(registered.messages(topic)?, &self.connector, message, stamp, records);
             }
@@ -106,7 +131,8 @@ impl Writer {
         records: &mut Records,
     ) -> Result<(), Error> {
         match &mut self.form {
-            Form::Json | Form::Plain => json::put_begin(id, time_us, records),
+            Form::Json | Form::Plain => json::put_begin(None, id, time_us, records),
+            Form::JsonWithSchemas(heads) => json::put_begin(Some(&heads.transactions), id, time_us, records),
             Form::Avro(registered) => avro::put_begin(registered.transactions(topic)?, id, time_us, records),
         }
         Ok(())
@@ -123,7 +149,10 @@ impl Writer {
         records: &mut Records,
     ) -> Result<(), Error> {
         match &mut self.form {
-            Form::Json | Form::Plain => json::put_end(id, time_us, total, tables, records),
+            Form::Json | Form::Plain => json::put_end(None, id, time_us, total, tables, records),
+            Form::JsonWithSchemas(heads) => {
+                json::put_end(Some(&heads.transactions), id, time_us, total, tables, records);
+            }
             Form::Avro(registered) => {
                 avro::put_end(registered.transactions(topic)?, id, time_us, total, tables, records);
             }
@@ -135,7 +164,8 @@ impl Writer {
     pub(super) fn put_heartbeat(&mut self, topic: &str, now_us: i64, records: &mut Records) -> Result<(), Error> {
         let prefix = &self.connector.name;
         match &mut self.form {
-            Form::Json | Form::Plain => json::put_heartbeat(prefix, now_us, records),
+            Form::Json | Form::Plain => json::put_heartbeat(None, prefix, now_us, records),
+            Form::JsonWithSchemas(heads) => json::put_heartbeat(Some(&heads.heartbeats), prefix, now_us, records),
             Form::Avro(registered) => avro::put_heartbeat(registered.heartbeats(topic)?, prefix, now_us, records),
         }
         Ok(())

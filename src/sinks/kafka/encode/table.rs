@@ -27,6 +27,8 @@ pub trait Frame {
 
     /// A key begins.
     fn open_key(&self, out: &mut Vec<u8>);
+    /// It ends.
+    fn close_key(&self, _out: &mut Vec<u8>) {}
     /// A value begins: the row as it was follows.
     fn open_value(&self, out: &mut Vec<u8>);
     /// The row as it is follows.
@@ -182,12 +184,16 @@ impl<F: Frame> Changes<F> {
 
     fn put_new_key(&self, new: Tuple<'_>, old: Old<'_>, out: &mut Vec<u8>) -> Result<(), Unfit> {
         self.frame.open_key(out);
-        self.columns.put_new_key(new, old, out)
+        self.columns.put_new_key(new, old, out)?;
+        self.frame.close_key(out);
+        Ok(())
     }
 
     fn put_old_key(&self, old: Tuple<'_>, out: &mut Vec<u8>) -> Result<(), Unfit> {
         self.frame.open_key(out);
-        self.columns.put_old_key(old, out)
+        self.columns.put_old_key(old, out)?;
+        self.frame.close_key(out);
+        Ok(())
     }
 
     fn envelope(

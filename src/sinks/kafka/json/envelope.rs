@@ -1,7 +1,10 @@
 //! What stands around a row: the envelope, its times, and the transaction block; and records without rows: logical
 //! messages, the transaction topic, heartbeats.
 
+use std::sync::Arc;
+
 use super::Json;
+use super::connect::Heads;
 use super::source::Source;
 use super::text::{put_base64, put_number, put_str};
 use crate::model::{Relation, TableName};
@@ -17,6 +20,8 @@ pub struct Envelope {
     source: Source,
     /// Whether rows stand alone, without an envelope.
     plain: bool,
+    /// The schemas beside keys and values, if they are wanted.
+    heads: Option<Arc<Heads>>,
 }
 
 impl Changes<Envelope> {
@@ -31,7 +36,22 @@ impl Changes<Envelope> {
         types: &Types,
     ) -> Self {
         let source = Source::new(connector, Some(&relation.table));
-        Self::within(Envelope { source, plain: false }, relation, facts, modes, types)
+        Self::within(Envelope { source, plain: false, heads: None }, relation, facts, modes, types)
+    }
+
+    /// The same with schemas beside keys and values.
+    #[must_use]
+    pub fn with_schemas(
+        connector: &Connector,
+        relation: &Relation,
+        facts: Option<&TableFacts>,
+        modes: &Modes,
+        types: &Types,
+    ) -> Self {
+        let source = Source::new(connector, Some(&relation.table));
+        let heads = Heads::of_table(connector, relation, facts, modes, types);
+        let frame = Envelope { source, plain: false, heads: Some(Arc::new(heads)) };
+        Self::within(frame, relation, facts, modes, types)
     }
 
     /// The same without an envelope: the row (of a delete, the old one), and beside its columns `__op`, `__lsn`,
@@ -45,14 +65,20 @@ impl Changes<Envelope> {
         types: &Types,
     ) -> Self {
         let source = Source::new(connector, Some(&relation.table));
-        Self::within(Envelope { source, plain: true }, relation, facts, modes, types)
+        Self::within(Envelope { source, plain: true, heads: None }, relation, facts, modes, types)
     }
 }
 
 impl Frame for Envelope {
     type Atoms = Json;
 
-    fn open_key(&self, _out: &mut Vec<u8>) {}
+    fn open_key(&self, out: &mut Vec<u8>) {
+        Heads::open_key(self.heads.as_deref(), out);
+    }
+
+    fn close_key(&self, out: &mut Vec<u8>) {
+        Heads::close(self.heads.as_deref(), out);
+    }
 
     fn rows(&self) -> Rows {
         if self.plain { Rows::One } else { Rows::BeforeAndAfter }
@@ -62,6 +88,7 @@ impl Frame for Envelope {
         if self.plain {
             return;
         }
+        Heads::open_value(self.heads.as_deref(), out);
         out.extend_from_slice(b"{\"before\":");
     }
 
@@ -76,6 +103,7 @@ impl Frame for Envelope {
         out.extend_from_slice(b",\"source\":");
         self.source.put(&stamp.place, out);
         put_tail(op, stamp, out);
+        Heads::close(self.heads.as_deref(), out);
     }
 }
 
@@ -125,13 +153,22 @@ fn put_transaction_id(TransactionId { xid, lsn }: TransactionId, out: &mut Vec<u
 }
 
 /// Appends the record of a logical message, for the topic of messages.
-pub fn put_message(connector: &Connector, message: &Logical<'_>, stamp: &Stamp<'_>, records: &mut Records) {
+pub fn put_message(
+    heads: Option<&Heads>,
+    connector: &Connector,
+    message: &Logical<'_>,
+    stamp: &Stamp<'_>,
+    records: &mut Records,
+) {
     let key = records.sure_part(|out| {
+        Heads::open_key(heads, out);
         out.extend_from_slice(b"{\"prefix\":");
         put_str(message.prefix, out);
         out.push(b'}');
+        Heads::close(heads, out);
     });
     let value = records.sure_part(|out| {
+        Heads::open_value(heads, out);
         out.extend_from_slice(b"{\"op\":\"m\",\"ts_ms\":");
         put_number(milliseconds(stamp.written_us), out);
         out.extend_from_slice(b",\"source\":");
@@ -143,13 +180,14 @@ pub fn put_message(connector: &Connector, message: &Logical<'_>, stamp: &Stamp<'
         out.extend_from_slice(b",\"content\":");
         put_base64(message.content, out);
         out.extend_from_slice(b"}}");
+        Heads::close(heads, out);
     });
     records.push(Some(key), Some(value), None);
 }
 
 /// Appends the record of a transaction's begin, for the topic of transactions.
-pub fn put_begin(id: TransactionId, commit_time_us: i64, records: &mut Records) {
-    put_border(id, commit_time_us, records, |out| {
+pub fn put_begin(heads: Option<&Heads>, id: TransactionId, commit_time_us: i64, records: &mut Records) {
+    put_border(heads, id, commit_time_us, records, |out| {
         out.extend_from_slice(b"{\"status\":\"BEGIN\",\"id\":");
         put_transaction_id(id, out);
         out.extend_from_slice(b",\"event_count\":null,\"data_collections\":null");
@@ -158,13 +196,14 @@ pub fn put_begin(id: TransactionId, commit_time_us: i64, records: &mut Records) 
 
 /// Appends the record of a transaction's end, with the number of its changes, and of those of each table in the order given.
 pub fn put_end<'a>(
+    heads: Option<&Heads>,
     id: TransactionId,
     commit_time_us: i64,
     total: u64,
     tables: impl Iterator<Item = (&'a TableName, u64)>,
     records: &mut Records,
 ) {
-    put_border(id, commit_time_us, records, |out| {
+    put_border(heads, id, commit_time_us, records, |out| {
         out.extend_from_slice(b"{\"status\":\"END\",\"id\":");
         put_transaction_id(id, out);
         out.extend_from_slice(b",\"event_count\":");
@@ -182,30 +221,44 @@ pub fn put_end<'a>(
     });
 }
 
-fn put_border(id: TransactionId, time_us: i64, records: &mut Records, put_head: impl FnOnce(&mut Vec<u8>)) {
+fn put_border(
+    heads: Option<&Heads>,
+    id: TransactionId,
+    time_us: i64,
+    records: &mut Records,
+    put_head: impl FnOnce(&mut Vec<u8>),
+) {
     let key = records.sure_part(|out| {
+        Heads::open_key(heads, out);
         out.extend_from_slice(b"{\"id\":");
         put_transaction_id(id, out);
         out.push(b'}');
+        Heads::close(heads, out);
     });
     let value = records.sure_part(|out| {
+        Heads::open_value(heads, out);
         put_head(out);
         out.extend_from_slice(b",\"ts_ms\":");
         put_number(milliseconds(time_us), out);
         out.push(b'}');
+        Heads::close(heads, out);
     });
     records.push(Some(key), Some(value), None);
 }
 
 /// Appends a heartbeat, for the topic of heartbeats.
-pub fn put_heartbeat(prefix: &str, written_us: i64, records: &mut Records) {
+pub fn put_heartbeat(heads: Option<&Heads>, prefix: &str, written_us: i64, records: &mut Records) {
     let key = records.sure_part(|out| {
+        Heads::open_key(heads, out);
         out.extend_from_slice(b"{\"serverName\":");
         put_str(prefix, out);
         out.push(b'}');
+        Heads::close(heads, out);
     });
     let value = records.sure_part(|out| {
+        Heads::open_value(heads, out);
         put_number(format_args!("{{\"ts_ms\":{}}}", milliseconds(written_us)), out);
+        Heads::close(heads, out);
     });
     records.push(Some(key), Some(value), None);
 }

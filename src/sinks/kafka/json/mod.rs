@@ -1,10 +1,12 @@
 //! Debezium's JSON, byte for byte: compact, every field present, `null` explicit, non-ASCII as it is.
 //!
-//! `atoms` write values, `source` and `envelope` what stands around rows.
+//! `atoms` write values, `source` and `envelope` what stands around rows, `connect` the schemas beside them, if they are
+//! wanted.
 //!
 //! Invariant: what one call appends is complete JSON, or nothing.
 
 mod atoms;
+mod connect;
 mod envelope;
 mod float;
 mod source;
@@ -17,6 +19,7 @@ pub use super::encode::{
     Stamp, Times, TransactionId, Types, UNAVAILABLE,
 };
 pub use atoms::Json;
+pub use connect::Heads;
 pub use envelope::{Envelope, put_begin, put_end, put_heartbeat, put_message};
 
 /// Writes the records of one table as JSON.

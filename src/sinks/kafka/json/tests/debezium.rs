@@ -133,10 +133,10 @@ fn records_are_those_of_debezium() {
 
     let said = stamp(1_795_268_516_788_068, 24_322_992, None, 1_795_268_519_005_000);
     let message = Logical { transactional: false, lsn: Lsn(24_322_992), prefix: "loose", content: b"text" };
-    put_message(&connector, &message, &said, &mut records);
+    put_message(None, &connector, &message, &said, &mut records);
     let id = |lsn| TransactionId { xid: 740, lsn: Lsn(lsn) };
-    put_begin(id(23_063_008), 1_795_268_516_671_318, &mut records);
+    put_begin(None, id(23_063_008), 1_795_268_516_671_318, &mut records);
     let every = TableName::new("public", "every");
-    put_end(id(23_064_640), 1_795_268_516_671_318, 1, [(&every, 1)].into_iter(), &mut records);
+    put_end(None, id(23_064_640), 1_795_268_516_671_318, 1, [(&every, 1)].into_iter(), &mut records);
     assert_eq!(printed(&records), RECORDS);
 }

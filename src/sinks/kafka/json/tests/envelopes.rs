@@ -91,7 +91,7 @@ fn cells<const N: usize>(texts: [&'static str; N]) -> impl ExactSizeIterator<Ite
     })
 }
 
-pub(super) fn insert(new: [&'static str; 3]) -> Vec<u8> {
+pub(super) fn insert<const N: usize>(new: [&'static str; N]) -> Vec<u8> {
     let mut out = Vec::new();
     encode_insert(1, cells(new), &mut out);
     out
@@ -259,12 +259,12 @@ fn a_row_that_cannot_be_written_leaves_nothing_behind() {
 fn messages_borders_and_heartbeats() {
     let mut records = Records::default();
     let logical = Logical { transactional: true, lsn: Lsn(24_023_128), prefix: "p\"q", content: &[0, 255] };
-    put_message(&connector(), &logical, &STAMP, &mut records);
+    put_message(None, &connector(), &logical, &STAMP, &mut records);
     let id = TransactionId { xid: 748, lsn: Lsn(24_023_100) };
-    put_begin(id, 1_795_262_400_123_456, &mut records);
+    put_begin(None, id, 1_795_262_400_123_456, &mut records);
     let (orders, fills) = (TableName::new("public", "orders"), TableName::new("public", "fills"));
-    put_end(id, 1_795_262_400_123_456, 3, [(&orders, 2), (&fills, 1)].into_iter(), &mut records);
-    put_heartbeat("shop", 1_795_262_400_654_321, &mut records);
+    put_end(None, id, 1_795_262_400_123_456, 3, [(&orders, 2), (&fills, 1)].into_iter(), &mut records);
+    put_heartbeat(None, "shop", 1_795_262_400_654_321, &mut records);
     let source = SOURCE.replace(r#""schema":"public","table":"orders""#, r#""schema":"","table":"""#);
     let want = [
         format!(

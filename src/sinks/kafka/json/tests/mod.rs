@@ -4,6 +4,7 @@ mod debezium;
 mod envelopes;
 mod keys;
 mod properties;
+mod schemas;
 mod times;
 mod values;
 
