@@ -11,7 +11,8 @@ use super::{Error, Finished, Process, Reply, finish, free_port, get};
 const READY_POLL: Duration = Duration::from_millis(20);
 
 /// What our own environment may say about another pgtape.
-const INHERITED: [&str; 4] = ["PGTAPE_CONFIG", "PGTAPE_TABLES", "PGTAPE_PASSWORD", "PGTAPE_FAILPOINTS"];
+const INHERITED: [&str; 5] =
+    ["PGTAPE_CONFIG", "PGTAPE_TABLES", "PGTAPE_PASSWORD", "PGTAPE_KAFKA_PASSWORD", "PGTAPE_FAILPOINTS"];
 
 /// How a service is started; the same for each of its lives.
 #[derive(Debug, Clone)]

@@ -11,6 +11,14 @@ pub enum Failure {
     /// The outcome is open, or the brokers cannot be reached: drop the producer, begin again from the progress record.
     #[error("{0}")]
     Doubt(String),
+    /// The broker took a batch of this topic for too large; `what` says so.
+    #[error("{what}")]
+    TooLarge {
+        /// The topic.
+        topic: String,
+        /// What happened.
+        what: String,
+    },
     /// This record cannot be produced, others can.
     #[error("{0}")]
     Unfit(String),
@@ -25,9 +33,11 @@ impl Failure {
             Some(
                 RDKafkaErrorCode::Fenced | RDKafkaErrorCode::ProducerFenced | RDKafkaErrorCode::InvalidProducerEpoch,
             ) => Failure::Fenced(what),
-            Some(RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::AllBrokersDown) => {
-                Failure::Doubt(seen.map_or(what.clone(), |seen| format!("{what} ({seen})")))
-            }
+            Some(
+                RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::BrokerTransportFailure,
+            ) => Failure::Doubt(seen.map_or(what.clone(), |seen| format!("{what} ({seen})"))),
             _ => Failure::Doubt(what),
         }
     }

@@ -11,5 +11,5 @@ mod topics;
 
 pub use failure::Failure;
 pub use notes::{Found, read};
-pub use producer::{Producer, Sent};
+pub use producer::{Producer, Sent, Sizes};
 pub use topics::{TopicFacts, Topics};

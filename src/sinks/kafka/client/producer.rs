@@ -30,9 +30,24 @@ impl ProducerContext for Heard {
         let Err((error, message)) = result else { return };
         // What is thrown away with the producer was never delivered, and nobody waits for it.
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PurgeQueue) {
-            self.not_delivered(Failure::of(&format!("produce to {}", message.topic()), error, None));
+            let failure = Failure::of(&format!("produce to {}", message.topic()), error, None);
+            self.not_delivered(match (failure, error.rdkafka_error_code()) {
+                (Failure::Doubt(what), Some(RDKafkaErrorCode::MessageSizeTooLarge)) => {
+                    Failure::TooLarge { topic: message.topic().to_owned(), what }
+                }
+                (failure, _) => failure,
+            });
         }
     }
+}
+
+/// How large things may be, bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    /// A record.
+    pub record_max: usize,
+    /// A batch of records; a record alone may be larger.
+    pub batch_max: usize,
 }
 
 /// What became of a record.
@@ -53,14 +68,8 @@ pub struct Producer {
 
 impl Producer {
     /// Connects, and fences whoever had the transactional id.
-    pub fn start(
-        link: &Link,
-        id: &str,
-        delivery: Delivery,
-        bounds: &Bounds,
-        bytes_max: usize,
-    ) -> Result<Self, Failure> {
-        let config: ClientConfig = properties::producer(link, id, delivery, bounds, bytes_max);
+    pub fn start(link: &Link, id: &str, delivery: Delivery, bounds: &Bounds, sizes: Sizes) -> Result<Self, Failure> {
+        let config: ClientConfig = properties::producer(link, id, delivery, bounds, sizes);
         let heard = Heard::default();
         let made: Result<ThreadedProducer<Heard>, KafkaError> = config.create_with_context(heard.clone());
         let inner = made.map_err(|error| Failure::of("make a producer", &error, None))?;

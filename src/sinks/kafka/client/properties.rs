@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::Failure;
+use super::{Failure, Sizes};
 use crate::sinks::kafka::settings::{Bounds, Delivery, Link};
 
 /// Records in the producer's queue take at most this, KiB: when it is full the tape is not read on.
@@ -18,40 +18,42 @@ const BATCH_BYTES_MAX: usize = 1 << 20;
 /// What every client of the sink `id` is given.
 pub(super) fn common(link: &Link, id: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
+    lay(&mut config, link, id);
+    config
+}
+
+/// Lays what the configuration says over what `config` holds. Not by way of `config_map`: that hides passwords.
+fn lay(config: &mut ClientConfig, link: &Link, id: &str) {
     config.set("bootstrap.servers", &link.brokers).set("client.id", format!("pgtape.{id}"));
     for (name, value) in &link.properties {
         config.set(name, value);
     }
     config.set_log_level(RDKafkaLogLevel::Warning);
-    config
 }
 
 /// What the producer is given, where the configuration does not say otherwise.
-pub(super) fn producer(link: &Link, id: &str, delivery: Delivery, bounds: &Bounds, bytes_max: usize) -> ClientConfig {
+pub(super) fn producer(link: &Link, id: &str, delivery: Delivery, bounds: &Bounds, sizes: Sizes) -> ClientConfig {
     let timeout = bounds.timeout.as_millis();
     let mut config = ClientConfig::new();
     config
         .set("linger.ms", "10")
-        .set("batch.size", BATCH_BYTES_MAX.min(bytes_max).to_string())
+        .set("batch.size", BATCH_BYTES_MAX.min(sizes.batch_max).to_string())
         .set("batch.num.messages", "100000")
         .set("queue.buffering.max.messages", "1000000")
         .set("queue.buffering.max.kbytes", QUEUE_KIB_MAX.to_string())
         .set("compression.type", "lz4")
         .set("partitioner", "murmur2_random");
-    for (name, value) in common(link, id).config_map() {
-        config.set(name, value);
-    }
+    lay(&mut config, link, id);
     config
         .set("enable.idempotence", "true")
         .set("acks", "all")
         .set("delivery.report.only.error", "true")
-        .set("message.max.bytes", (bytes_max + (64 << 10)).to_string())
+        .set("message.max.bytes", (sizes.record_max + (64 << 10)).to_string())
         // Below the transaction's: what cannot be delivered is known before the coordinator gives up.
         .set("message.timeout.ms", (timeout * 3 / 4).to_string());
     if delivery == Delivery::ExactlyOnce {
         config.set("transactional.id", id).set("transaction.timeout.ms", timeout.to_string());
     }
-    config.set_log_level(RDKafkaLogLevel::Warning);
     config
 }
 
@@ -70,6 +72,10 @@ impl Heard {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    fn note(&self, trouble: &str) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble.to_owned());
+    }
+
     /// The first record that could not be delivered.
     pub(super) fn undelivered(&self) -> Option<Failure> {
         self.undelivered.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -86,12 +92,19 @@ impl ClientContext for Heard {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         match level {
             RDKafkaLogLevel::Debug => tracing::trace!(facility, message, "librdkafka"),
+            RDKafkaLogLevel::Error if facility == "FAIL" => {
+                tracing::debug!(facility, message, "librdkafka");
+                self.note(message.split_once("]: ").map_or(message, |(_thread, what)| what));
+            }
             _ => tracing::debug!(facility, message, "librdkafka"),
         }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "librdkafka");
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        // That all are down follows at once, and says less than why.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.note(reason);
+        }
     }
 }

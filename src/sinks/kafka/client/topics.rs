@@ -1,10 +1,11 @@
 //! Which topics there are; makes those that are missing.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::BaseProducer;
 
 use super::Failure;
 use super::properties::{self, Heard};
@@ -12,6 +13,10 @@ use crate::sinks::kafka::settings::{Link, NewTopics};
 
 /// How long a broker may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long it is looked for why no broker answers.
+const WHY_TIMEOUT: Duration = Duration::from_secs(3);
+const WHY_POLL: Duration = Duration::from_millis(50);
 
 /// What is known of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +29,8 @@ pub struct TopicFacts {
 
 /// The topics of a cluster.
 pub struct Topics {
+    link: Link,
+    id: String,
     admin: AdminClient<Heard>,
     heard: Heard,
     runtime: tokio::runtime::Runtime,
@@ -37,7 +44,7 @@ impl Topics {
         let admin = made.map_err(|error: KafkaError| Failure::of("make an admin client", &error, None))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::Doubt(format!("make a runtime: {error}")))?;
-        Ok(Self { admin, heard, runtime })
+        Ok(Self { link: link.clone(), id: id.to_owned(), admin, heard, runtime })
     }
 
     /// All topics that this client may see. Asking for all never makes a broker create one.
@@ -107,7 +114,24 @@ impl Topics {
     }
 
     fn failure(&self, doing: &str, error: &KafkaError) -> Failure {
-        Failure::of(doing, error, self.heard.trouble())
+        let unreachable = [RDKafkaErrorCode::BrokerTransportFailure, RDKafkaErrorCode::OperationTimedOut];
+        let unreachable = error.rdkafka_error_code().is_some_and(|code| unreachable.contains(&code));
+        let seen = self.heard.trouble().or_else(|| if unreachable { self.why_unreachable() } else { None });
+        Failure::of(doing, error, seen)
+    }
+
+    /// An admin client does not hear why it is not let in, so a client that does is asked.
+    fn why_unreachable(&self) -> Option<String> {
+        let (heard, started) = (Heard::default(), Instant::now());
+        let config = properties::common(&self.link, &self.id);
+        let client: BaseProducer<Heard> = config.create_with_context(heard.clone()).ok()?;
+        while started.elapsed() < WHY_TIMEOUT {
+            client.poll(WHY_POLL);
+            if let Some(trouble) = heard.trouble() {
+                return Some(trouble);
+            }
+        }
+        None
     }
 }
 

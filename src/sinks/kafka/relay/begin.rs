@@ -2,7 +2,7 @@
 
 use super::work::TOPIC_NOTE;
 use crate::refusal::{Kind, Refusal};
-use crate::sinks::kafka::client::{self, Failure, Found, Producer, Topics};
+use crate::sinks::kafka::client::{self, Failure, Found, Producer, Sizes, Topics};
 use crate::sinks::kafka::progress::{Keys, Progress};
 use crate::sinks::kafka::settings::{NewTopics, Settings};
 
@@ -52,11 +52,16 @@ impl From<Failure> for NotBegun {
 }
 
 /// Takes the id, says so in the progress topic, and reads that up to there.
-pub(super) fn begin(settings: &Settings, keys: &Keys, instance: &mut Instance) -> Result<Begun, NotBegun> {
+pub(super) fn begin(
+    settings: &Settings,
+    keys: &Keys,
+    batch_max: usize,
+    instance: &mut Instance,
+) -> Result<Begun, NotBegun> {
     let topics = Topics::new(&settings.link, &settings.id)?;
     make_progress_topic(&topics, settings)?;
-    let (link, bytes_max) = (&settings.link, settings.message_bytes_max);
-    let producer = Producer::start(link, &settings.id, settings.delivery, &settings.bounds, bytes_max)?;
+    let (link, sizes) = (&settings.link, Sizes { record_max: settings.message_bytes_max, batch_max });
+    let producer = Producer::start(link, &settings.id, settings.delivery, &settings.bounds, sizes)?;
     let mark = instance.next();
     fail::fail_point!("kafka::before-mark");
     producer.begin()?;

@@ -15,6 +15,7 @@ mod catch_up;
 mod copy;
 mod handle;
 mod idle;
+mod limits;
 mod look;
 mod obey;
 mod probe;

@@ -26,7 +26,7 @@ pub(super) fn obey(
     order: &Order,
 ) -> Result<Obeyed, Refusal> {
     let keys = Keys::new(&settings.id);
-    let begun = match begin(settings, &keys, instance) {
+    let begun = match begin(settings, &keys, settings.message_bytes_max, instance) {
         Ok(begun) => begun,
         Err(NotBegun::Refused(refusal)) => return Err(refusal),
         Err(NotBegun::Failed(failure)) => return Err(refusal_of(settings, &failure)),

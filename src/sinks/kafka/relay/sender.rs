@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
+use super::limits::Limits;
 use crate::model::Position;
 use crate::sinks::Error;
 use crate::sinks::kafka::client::{Failure, Producer, Sent, Topics};
@@ -10,8 +11,9 @@ use crate::sinks::kafka::feed::{Notes, Out, Produce, PutError};
 use crate::sinks::kafka::progress::Keys;
 use crate::sinks::kafka::settings::Settings;
 
-/// What a record takes beside key, value and headers' texts: lengths, offsets, time, the headers of its place.
-const OVERHEAD_BYTES: usize = 128;
+/// What a record takes beside key, value and headers' texts: lengths, offsets, time, the headers of its place, and those of
+/// its batch.
+const OVERHEAD_BYTES: usize = 192;
 
 /// What is open.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +26,7 @@ pub(super) struct Open {
 /// Takes records and notes for the transaction that is open, or opens one.
 pub(super) struct Sender<'a> {
     settings: &'a Settings,
+    limits: &'a Limits,
     keys: &'a Keys,
     pub(super) producer: Producer,
     topics: Topics,
@@ -41,13 +44,14 @@ pub(super) struct Sender<'a> {
 impl<'a> Sender<'a> {
     pub(super) fn new(
         settings: &'a Settings,
+        limits: &'a Limits,
         keys: &'a Keys,
         producer: Producer,
         topics: Topics,
         done: Option<Position>,
     ) -> Self {
         let (known, new) = (HashSet::new(), Vec::new());
-        Self { settings, keys, producer, topics, known, new, open: None, done, failed: None }
+        Self { settings, limits, keys, producer, topics, known, new, open: None, done, failed: None }
     }
 
     /// These topics exist, and have been noted.
@@ -131,9 +135,10 @@ impl Out for Sender<'_> {
         }
         let headers: usize = record.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len) + headers;
-        let max = self.settings.message_bytes_max;
+        let max = self.limits.of(record.topic);
         if bytes + OVERHEAD_BYTES > max {
-            return Err(PutError::Unfit(format!("takes {bytes} bytes, and message_max allows {max}")));
+            let whose = if max == self.settings.message_bytes_max { "message_max allows" } else { "its topic takes" };
+            return Err(PutError::Unfit(format!("takes {bytes} bytes, and {whose} {max}")));
         }
         if !self.known.contains(record.topic) {
             self.make_known(record.topic)?;
@@ -144,7 +149,9 @@ impl Out for Sender<'_> {
                 Ok(Sent::Queued) => break,
                 Ok(Sent::Full) => {}
                 Err(Failure::Unfit(why)) => return Err(PutError::Unfit(why)),
-                failed @ Err(Failure::Fenced(_) | Failure::Doubt(_)) => drop(self.keep(failed)?),
+                failed @ Err(Failure::Fenced(_) | Failure::Doubt(_) | Failure::TooLarge { .. }) => {
+                    _ = self.keep(failed)?
+                }
             }
         }
         if let Some(open) = &mut self.open {

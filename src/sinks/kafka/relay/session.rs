@@ -29,7 +29,8 @@ const ROOM_EVERY: Duration = Duration::from_millis(20);
 pub(super) fn run(thread: &mut Thread) -> Result<Ended, Error> {
     let settings = thread.setup.settings.clone();
     let keys = thread.keys.clone();
-    let begun = match begin(&settings, &keys, &mut thread.instance) {
+    let limits = thread.limits.clone();
+    let begun = match begin(&settings, &keys, limits.batch(), &mut thread.instance) {
         Ok(begun) => begun,
         Err(NotBegun::Failed(failure)) => return Ok(Ended::Failed(failure)),
         Err(NotBegun::Refused(refusal)) => return Err(refusal.into()),
@@ -44,7 +45,7 @@ pub(super) fn run(thread: &mut Thread) -> Result<Ended, Error> {
     let done = (!committed.copying && committed.position.op != OP_ALL).then_some(committed.position);
     // An outbox notes itself what it has done of a split transaction, and produces what waited since long before.
     let done = done.filter(|_| settings.feed.outbox().is_none());
-    let mut sender = Sender::new(&settings, &keys, producer, topics, done);
+    let mut sender = Sender::new(&settings, &limits, &keys, producer, topics, done);
     let mut feed = feed_of(&settings, &committed)?;
     for (key, value) in &found.notes {
         match key.strip_prefix(TOPIC_NOTE) {

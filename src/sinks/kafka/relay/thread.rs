@@ -10,12 +10,13 @@ use tokio_util::sync::CancellationToken;
 use super::begin::Instance;
 use super::handle::{COMMANDS_MAX, Command, Handle};
 use super::idle::Idle;
+use super::limits::Limits;
 use super::{obey, session};
 use crate::model::{Lsn, Position};
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::cursor::Identity;
 use crate::sinks::kafka::changes::Stop;
-use crate::sinks::kafka::client::{self, Failure};
+use crate::sinks::kafka::client::{self, Failure, Topics};
 use crate::sinks::kafka::outbox;
 use crate::sinks::kafka::progress::{Keys, Progress};
 use crate::sinks::kafka::report::Report;
@@ -83,6 +84,8 @@ pub(super) struct Thread {
     pub(super) handle: Handle,
     pub(super) idle: Idle,
     pub(super) instance: Instance,
+    /// What topics take.
+    pub(super) limits: Limits,
     /// When the position was last kept beside the tape.
     noted_at: Instant,
 }
@@ -117,6 +120,7 @@ impl Thread {
             handle: handle.clone(),
             idle: Idle { runtime, commands: waiting, watermark, cancel },
             instance: Instance::new(),
+            limits: Limits::new(setup.settings.message_bytes_max),
             noted_at: Instant::now(),
             setup,
         };
@@ -141,7 +145,11 @@ impl Thread {
                     continue;
                 }
                 Ended::Failed(Failure::Fenced(why)) => self.look_who_fenced(&why)?,
-                Ended::Failed(Failure::Doubt(why) | Failure::Unfit(why)) => {
+                Ended::Failed(failure) => {
+                    if let Failure::TooLarge { topic, .. } = &failure {
+                        self.learn_limit(topic);
+                    }
+                    let why = failure.to_string();
                     tracing::warn!(sink = self.handle.name(), why, "a new Kafka session, from the progress record");
                     self.handle.update(|report| (report.state, report.error) = (State::Retrying, Some(why)));
                 }
@@ -151,6 +159,16 @@ impl Thread {
             }
             wait = (wait * 2).min(RETRY_MAX);
         }
+    }
+
+    /// A broker refused a batch of `topic`: the next session makes smaller ones, and puts larger records aside.
+    fn learn_limit(&mut self, topic: &str) {
+        let settings = &self.setup.settings;
+        let topics = Topics::new(&settings.link, &settings.id);
+        let told = topics.and_then(|topics| topics.config(topic, "max.message.bytes"));
+        let told = told.ok().flatten().and_then(|text| text.parse().ok());
+        let bytes = self.limits.refused(topic, told);
+        tracing::warn!(sink = self.handle.name(), topic, bytes, "the topic takes less than message_max");
     }
 
     /// What only a person can mend stops this sink alone: the others, and the tape, go on.
