@@ -4,6 +4,7 @@
 //! server start their own; so do tests that hold transactions open, because making a slot waits for every open
 //! transaction of the whole server. `PGTAPE_TEST_BIN` names the folder of another version's programs for those servers.
 
+pub mod failpoints;
 pub mod load;
 
 pub mod engines;

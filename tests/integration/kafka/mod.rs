@@ -3,11 +3,27 @@
 #[cfg(feature = "kafka")]
 mod avro;
 mod broker;
+#[cfg(feature = "kafka")]
+mod cluster;
+#[cfg(feature = "kafka")]
+mod connection;
+#[cfg(feature = "kafka")]
+mod crash;
 mod doors;
+#[cfg(feature = "kafka")]
+mod fence;
 #[cfg(feature = "kafka")]
 mod flink;
 #[cfg(feature = "kafka")]
+mod journal;
+#[cfg(feature = "kafka")]
 mod outbox;
+#[cfg(feature = "kafka")]
+mod sessions;
+#[cfg(feature = "kafka")]
+mod stage;
+#[cfg(feature = "kafka")]
+mod trouble;
 
 use pgtape::sandbox::{KafkaOptions, KafkaPrograms, PrivateKafka};
 
