@@ -50,7 +50,8 @@ fn one(raw: raw::Kafka, environment: &Environment) -> Result<Kafka, Refusal> {
         return Err(refuse(&of("topic_prefix"), what, "name the source: letters, digits, '.', '_' and '-'"));
     }
     for (name, topic) in [("progress_topic", &raw.progress_topic), ("quarantine_topic", &raw.quarantine_topic)] {
-        if !is_topic(topic) && !(name == "quarantine_topic" && topic.is_empty()) {
+        let has_default = name == "quarantine_topic";
+        if !(is_topic(topic) || has_default && topic.is_empty()) {
             return Err(refuse(&of(name), format!("'{topic}' is not a topic"), "letters, digits, '.', '_' and '-'"));
         }
     }

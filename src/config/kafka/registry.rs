@@ -33,7 +33,14 @@ pub(super) fn registry(raw: &raw::Kafka, format: Format, key: &str) -> Result<Op
             let hint = "write it as http://host:8081 (Apicurio: with /apis/ccompat/v7)";
             return Err(refuse(&of("url"), "is empty, and format = \"avro\" needs a schema registry", hint));
         }
-        (Format::Avro, _) => {}
+        (Format::Avro, url) => {
+            let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")).unwrap_or_default();
+            if rest.is_empty() || rest.contains('@') {
+                // Without the URL: it may hold a password.
+                let hint = "give user and password_file apart";
+                return Err(refuse(&of("url"), "does not begin with http:// or https://, or holds a user", hint));
+            }
+        }
         (Format::Json | Format::Plain, "") => return Ok(None),
         (Format::Json | Format::Plain, _) => {
             return Err(refuse(&of("url"), "is of no use without Avro", "set format = \"avro\", or leave it out"));

@@ -54,6 +54,49 @@ fn a_profile_is_a_base_that_single_keys_change() {
 }
 
 #[test]
+fn avro_needs_a_registry_and_nothing_else_has_one() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let password = dir.path().join("password");
+    std::fs::write(&password, "swordfish\n").unwrap();
+    let may = |mode| std::fs::set_permissions(&password, std::fs::Permissions::from_mode(mode)).unwrap();
+    let avro = |keys: &str| {
+        load(&format!("[[kafka]]\nbrokers = 'b'\ntopic_prefix = 'p'\nformat = 'avro'\n[kafka.registry]\n{keys}"))
+    };
+    let check = |keys: &str, want: &str| {
+        let error = avro(keys).unwrap_err();
+        assert!(error.contains(want) && !error.contains("swordfish"), "{keys}: {error}");
+    };
+    check("", "registry.url: is empty");
+    check("url = 'http://cdc:swordfish@r'", "registry.url: does not begin");
+    check("url = 'r:8081'", "registry.url: does not begin");
+    check("url = 'http://r'\nuser = 'cdc'", "registry.password_file: is empty");
+    check("url = 'http://r'\npassword_file = 'f'", "registry.user: is empty");
+    check("url = 'http://r'\ntimeout = '1 min'", "a quarter of transaction_timeout");
+    check("url = 'http://r'\nca_file = '/nowhere'", "registry.ca_file");
+    let with_password = format!("url = 'http://r'\nuser = 'cdc'\npassword_file = '{}'", password.display());
+    may(0o644);
+    check(&with_password, "others may read");
+    may(0o600);
+    let sinks = avro(&with_password).unwrap();
+    let registry = sinks[0].registry.as_ref().unwrap();
+    assert_eq!(
+        registry.login.as_ref().map(|(user, password)| (user.as_str(), password.0.as_str())),
+        Some(("cdc", "swordfish"))
+    );
+    assert!(!format!("{sinks:?}").contains("swordfish"));
+
+    let json = |keys: &str| load(&format!("[[kafka]]\nbrokers = 'b'\ntopic_prefix = 'p'\n{keys}"));
+    assert!(json("registry = { url = 'http://r' }").unwrap_err().contains("of no use without Avro"));
+    assert!(json("format = 'plain'\nschemas = true").unwrap_err().contains("schemas: is for JSON"));
+    assert!(json("schemas = true").unwrap()[0].form.schemas);
+    assert_eq!(
+        json("profile = 'debezium'\nformat = 'avro'\nregistry = { url = 'http://r' }").unwrap()[0].form.format,
+        Format::Avro
+    );
+}
+
+#[test]
 fn the_example_shows_every_key_with_its_default() {
     const FILE: &str = include_str!("../../../config/kafka.toml");
     let shown: toml::Value = toml::from_str(FILE).unwrap();
