@@ -244,3 +244,31 @@ fn gauge(name: &Name) -> IntGauge {
 fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kafka_sink_is_told_by_name_and_its_last_transaction_once_there_is_one() {
+        let mut status = crate::api::tests::status();
+        status.kafka[0].last_transaction_us = Some(1_500_000);
+        status.kafka[0].last_transaction_ms = Some(250);
+        status.kafka[0].stopped_topics = 2;
+        let text = Metrics::default().text(&status);
+        for line in [
+            "pgtape_kafka_records_total{sink=\"kafka\"} 1",
+            "pgtape_kafka_bytes_total{sink=\"kafka\"} 100",
+            "pgtape_kafka_transactions_total{sink=\"kafka\"} 1",
+            "pgtape_kafka_last_transaction_timestamp_seconds{sink=\"kafka\"} 1.5",
+            "pgtape_kafka_last_transaction_seconds{sink=\"kafka\"} 0.25",
+            "pgtape_kafka_stopped_topics{sink=\"kafka\"} 2",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        status.kafka[0].last_transaction_us = None;
+        status.kafka[0].last_transaction_ms = None;
+        let text = Metrics::default().text(&status);
+        assert!(!text.contains("pgtape_kafka_last"), "{text}");
+    }
+}

@@ -23,7 +23,7 @@ mod stream;
 mod verify;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use app::{Limits, Service, VerifyFuture, VerifyHandle};
 pub use error::{ApiError, Code};

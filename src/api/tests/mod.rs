@@ -217,7 +217,7 @@ impl Server {
 }
 
 /// A status with one of everything.
-fn status() -> Status {
+pub(crate) fn status() -> Status {
     let position = Position::whole(Lsn(0x10));
     Status {
         kafka: vec![KafkaStatus {
