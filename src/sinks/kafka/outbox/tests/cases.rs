@@ -266,3 +266,19 @@ fn marks_that_nobody_writes_close_the_gate() {
     while world.mark() > 0 {}
     assert!(world.status().has_room());
 }
+
+/// What docs/OUTBOX.md shows is what is read.
+#[test]
+fn the_document_shows_every_key() {
+    const DOCUMENT: &str = include_str!("../../../../../docs/OUTBOX.md");
+    let shown = DOCUMENT.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let shown: toml::Value = toml::from_str(shown).unwrap();
+    let shown = shown["kafka"][0]["outbox"].clone();
+    let raw: RawKafkaOutbox = shown.clone().try_into().unwrap();
+    assert!(raw.check("kafka.outbox", None).unwrap().columns.marked());
+    let known = toml::Value::try_from(RawKafkaOutbox::default()).unwrap();
+    let keys =
+        |value: &toml::Value| value.as_table().unwrap().keys().cloned().collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(keys(&shown), keys(&known));
+    assert_eq!(keys(&shown["columns"]), keys(&known["columns"]));
+}
