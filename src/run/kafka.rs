@@ -62,8 +62,7 @@ pub(super) fn start(
             continue;
         }
         if let Some(outbox) = settings.feed.outbox() {
-            let Some(marker) = outbox.marker(config.postgres.as_ref()) else { continue };
-            tokio::spawn(marker.run(stop.clone()));
+            tokio::spawn(outbox.marker(config.address()?).run(stop.clone()));
         }
         let setup = Setup {
             settings: Arc::new(settings),

@@ -34,10 +34,10 @@ impl Setup {
         StatusHandle::new(Arc::clone(&self.desk), self.settings.unmarked_bytes_max)
     }
 
-    /// Writes the marks: at the outbox's own address, or else at the `service`'s. `None` without either.
+    /// Writes the marks: at the outbox's own address, or else at the `service`'s.
     #[must_use]
-    pub fn marker(&self, service: Option<&Address>) -> Option<Marker> {
-        let address = self.settings.address.as_ref().or(service)?.clone();
-        Some(Marker { settings: Arc::clone(&self.settings), desk: Arc::clone(&self.desk), address })
+    pub fn marker(&self, service: &Address) -> Marker {
+        let address = self.settings.address.as_ref().unwrap_or(service).clone();
+        Marker { settings: Arc::clone(&self.settings), desk: Arc::clone(&self.desk), address }
     }
 }
