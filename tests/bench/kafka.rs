@@ -18,7 +18,7 @@ use crate::{Error, Plan};
 
 /// The jars that `scripts/setup.sh kafka` fetches.
 const JARS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/kafka/libs");
-const POLL: Duration = Duration::from_millis(5);
+const POLL: Duration = Duration::from_millis(20);
 const LIMIT: Duration = Duration::from_secs(180);
 /// Catching up is at least as fast as Java's tool.
 const TARGET_RATE: f64 = 1.0;

@@ -118,8 +118,8 @@ pub struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self {
-            records_max: 50_000,
-            bytes_max: 32 << 20,
+            records_max: 100_000,
+            bytes_max: 64 << 20,
             age_max: Duration::from_secs(1),
             linger: Duration::from_millis(5),
             timeout: Duration::from_secs(60),

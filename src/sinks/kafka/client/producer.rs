@@ -20,8 +20,8 @@ pub const PART: &str = "pgtape.part";
 
 /// How long the coordinator is waited for at the start.
 const INIT_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long a full queue is waited for before it is tried again, and the flush is looked at.
-const QUANTUM: Duration = Duration::from_millis(1);
+/// How long is waited before a full queue is tried again, or a flush is looked at.
+const QUANTUM: Duration = Duration::from_micros(300);
 
 impl ProducerContext for Heard {
     type DeliveryOpaque = ();
@@ -130,13 +130,14 @@ impl Producer {
     /// Waits until everything is delivered; `go_on` is asked now and then whether to wait.
     pub fn flush(&self, go_on: impl Fn() -> bool) -> Result<(), Failure> {
         loop {
-            let flushed = self.inner.flush(QUANTUM);
+            // With a time to wait the wrapper would spin on the clock; it is woken by nothing anyway.
+            let flushed = self.inner.flush(Duration::ZERO);
             if let Some(failure) = self.heard.undelivered() {
                 return Err(failure);
             }
             match flushed {
                 Ok(()) => return Ok(()),
-                Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)) if go_on() => {}
+                Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)) if go_on() => std::thread::sleep(QUANTUM),
                 Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)) => {
                     return Err(Failure::Doubt("stopped while records were on their way".into()));
                 }
@@ -160,48 +161,12 @@ impl Producer {
 
 fn headers(record: &Produce<'_>) -> OwnedHeaders {
     let position = record.position.to_text();
-    let part = PartText::new(record.part);
+    let mut part = itoa::Buffer::new();
     let mut headers = OwnedHeaders::new_with_capacity(2 + record.headers.len());
     for &(key, value) in record.headers {
         headers = headers.insert(Header { key, value: Some(value) });
     }
     headers
         .insert(Header { key: POSITION, value: Some(&position[..]) })
-        .insert(Header { key: PART, value: Some(part.as_bytes()) })
-}
-
-/// A number in decimal, without allocation.
-struct PartText {
-    digits: [u8; 20],
-    from: usize,
-}
-
-impl PartText {
-    fn new(mut number: u64) -> Self {
-        let mut text = Self { digits: [b'0'; 20], from: 20 };
-        loop {
-            text.from -= 1;
-            text.digits[text.from] = b'0' + u8::try_from(number % 10).expect("one digit");
-            number /= 10;
-            if number == 0 {
-                return text;
-            }
-        }
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        &self.digits[self.from..]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_are_decimal() {
-        for (number, want) in [(0, "0"), (7, "7"), (10, "10"), (u64::MAX, "18446744073709551615")] {
-            assert_eq!(PartText::new(number).as_bytes(), want.as_bytes());
-        }
-    }
+        .insert(Header { key: PART, value: Some(part.format(record.part)) })
 }

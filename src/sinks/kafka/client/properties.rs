@@ -36,7 +36,7 @@ pub(super) fn producer(link: &Link, id: &str, delivery: Delivery, bounds: &Bound
     let timeout = bounds.timeout.as_millis();
     let mut config = ClientConfig::new();
     config
-        .set("linger.ms", "10")
+        .set("linger.ms", "2")
         .set("batch.size", BATCH_BYTES_MAX.min(sizes.batch_max).to_string())
         .set("batch.num.messages", "100000")
         .set("queue.buffering.max.messages", "1000000")

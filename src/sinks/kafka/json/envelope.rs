@@ -149,7 +149,11 @@ fn put_transaction_block(transaction: Option<InTransaction>, out: &mut Vec<u8>) 
 }
 
 fn put_transaction_id(TransactionId { xid, lsn }: TransactionId, out: &mut Vec<u8>) {
-    put_number(format_args!("\"{xid}:{}\"", lsn.0), out);
+    out.push(b'"');
+    put_number(xid, out);
+    out.push(b':');
+    put_number(lsn.0, out);
+    out.push(b'"');
 }
 
 /// Appends the record of a logical message, for the topic of messages.
@@ -257,7 +261,9 @@ pub fn put_heartbeat(heads: Option<&Heads>, prefix: &str, written_us: i64, recor
     });
     let value = records.sure_part(|out| {
         Heads::open_value(heads, out);
-        put_number(format_args!("{{\"ts_ms\":{}}}", milliseconds(written_us)), out);
+        out.extend_from_slice(b"{\"ts_ms\":");
+        put_number(milliseconds(written_us), out);
+        out.push(b'}');
         Heads::close(heads, out);
     });
     records.push(Some(key), Some(value), None);

@@ -68,7 +68,13 @@ fn joined(fields: &[(&str, &str)], end: &str) -> Vec<u8> {
 /// Appends a string that holds JSON: end of the last commit, LSN of the change.
 fn put_sequence(last_commit: Option<Lsn>, lsn: Lsn, out: &mut Vec<u8>) {
     match last_commit {
-        Some(Lsn(last)) => put_number(format_args!("\"[\\\"{last}\\\",\\\"{}\\\"]\"", lsn.0), out),
-        None => put_number(format_args!("\"[null,\\\"{}\\\"]\"", lsn.0), out),
+        Some(Lsn(last)) => {
+            out.extend_from_slice(b"\"[\\\"");
+            put_number(last, out);
+            out.extend_from_slice(b"\\\",\\\"");
+        }
+        None => out.extend_from_slice(b"\"[null,\\\""),
     }
+    put_number(lsn.0, out);
+    out.extend_from_slice(b"\\\"]\"");
 }

@@ -1,7 +1,5 @@
 //! JSON's atoms, written straight into a buffer: strings as Jackson escapes them, integers, base64.
 
-use std::io::Write;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -36,13 +34,13 @@ fn put_escaped(mut rest: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(rest);
 }
 
-/// Appends a number, or anything else that prints as JSON.
-pub(super) fn put_number(number: impl std::fmt::Display, out: &mut Vec<u8>) {
-    write!(out, "{number}").expect("a Vec takes all bytes");
+/// Appends an integer.
+pub(super) fn put_number(number: impl itoa::Integer, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-/// Appends a number, or `null`.
-pub(super) fn put_optional(number: Option<impl std::fmt::Display>, out: &mut Vec<u8>) {
+/// Appends an integer, or `null`.
+pub(super) fn put_optional(number: Option<impl itoa::Integer>, out: &mut Vec<u8>) {
     match number {
         Some(number) => put_number(number, out),
         None => out.extend_from_slice(b"null"),
