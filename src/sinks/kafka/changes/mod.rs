@@ -69,6 +69,16 @@ pub struct Changes {
     at: Position,
 }
 
+/// Where records of a change go, and where they stand.
+#[derive(Debug, Clone, Copy)]
+struct Spot<'a> {
+    table: &'a TableName,
+    topic: &'a str,
+    at: Position,
+    /// Number of the first.
+    part: u64,
+}
+
 /// Topics beside those of tables.
 struct Topics {
     messages: String,
@@ -194,47 +204,43 @@ impl Changes {
         let Some(Some(route)) = self.routes.get(&id) else { return Ok(()) };
         match route.put(change, &stamp, &mut self.scratch, &mut self.records) {
             Ok(events) => self.numbers.count(Some(&table), events),
-            Err(unfit) => return self.unfit(&table, &topic, at, &unfit.to_string(), out),
+            Err(unfit) => {
+                return self.unfit(Spot { table: &table, topic: &topic, at, part: 0 }, &unfit.to_string(), out);
+            }
         }
-        self.give(&table, &topic, at, 0, out)
+        self.give(Spot { table: &table, topic: &topic, at, part: 0 }, out)
     }
 
-    /// Gives the records at hand to `out`.
-    fn give(
-        &mut self,
-        table: &TableName,
-        topic: &str,
-        at: Position,
-        first_part: u64,
-        out: &mut dyn Out,
-    ) -> Result<(), Error> {
+    /// Gives the records at hand to `out`: all of them or none, for a delete without its create would be half a change.
+    fn give(&mut self, spot: Spot<'_>, out: &mut dyn Out) -> Result<(), Error> {
         let records = std::mem::take(&mut self.records);
-        let given = self.give_all(&records, topic, at, first_part, out);
+        let several = records.iter().len() > 1;
+        let mut given = if several { self.each(&records, spot, |record| out.check(record)) } else { Ok(()) };
+        if given.is_ok() {
+            given = self.each(&records, spot, |record| out.put(record));
+        }
         self.records = records;
         match given {
             Ok(()) => Ok(()),
             Err(PutError::Ended(error)) => Err(error),
-            // All records of the change: a delete without its create would be half a change.
-            Err(PutError::Unfit(why)) => self.unfit(table, topic, at, &why, out),
+            Err(PutError::Unfit(why)) => self.unfit(spot, &why, out),
         }
     }
 
-    fn give_all(
+    fn each(
         &self,
         records: &Records,
-        topic: &str,
-        at: Position,
-        first_part: u64,
-        out: &mut dyn Out,
+        spot: Spot<'_>,
+        mut take: impl FnMut(&Produce<'_>) -> Result<(), PutError>,
     ) -> Result<(), PutError> {
-        for (part, record) in (first_part..).zip(records.iter()) {
+        for (part, record) in (spot.part..).zip(records.iter()) {
             if record.value.is_none() && !self.settings.tombstones {
                 continue;
             }
             let header = record.header.map(|(header, key)| [(header.name(), key)]);
             let headers: &[(&str, &[u8])] = header.as_ref().map_or(&[], |header| header);
-            let produce = Produce { topic, key: record.key, value: record.value, headers, position: at, part };
-            out.put(&produce)?;
+            let (topic, position) = (spot.topic, spot.at);
+            take(&Produce { topic, key: record.key, value: record.value, headers, position, part })?;
         }
         Ok(())
     }

@@ -1,19 +1,13 @@
 //! A record that cannot be produced: put aside with its place and the reason, or the end of its topic.
 
 use super::settings::Unfitting;
-use super::{Changes, Error, Out, Produce, PutError};
-use crate::model::{Position, TableName};
+use super::{Changes, Error, Out, Produce, PutError, Spot};
+use crate::model::TableName;
 
 impl Changes {
-    /// The change of `table` at `at` cannot be produced to `topic`.
-    pub(super) fn unfit(
-        &mut self,
-        table: &TableName,
-        topic: &str,
-        at: Position,
-        why: &str,
-        out: &mut dyn Out,
-    ) -> Result<(), Error> {
+    /// The change at the spot cannot be produced.
+    pub(super) fn unfit(&mut self, spot: Spot<'_>, why: &str, out: &mut dyn Out) -> Result<(), Error> {
+        let Spot { table, topic, at, part } = spot;
         self.quarantined += 1;
         if self.settings.unfit == Unfitting::Stop {
             let why = format!("the change at {at} cannot be produced: it {why}");
@@ -32,7 +26,7 @@ impl Changes {
             value: Some(value.as_bytes()),
             headers: &[],
             position: at,
-            part: 0,
+            part,
         };
         match out.put(&produce) {
             Ok(()) => Ok(()),

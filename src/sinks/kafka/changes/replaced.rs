@@ -1,7 +1,7 @@
 //! Tables that are emptied: by TRUNCATE, and by a copy that replaces their rows.
 
 use super::settings::Truncate;
-use super::{Change, Changes, Error, Out};
+use super::{Change, Changes, Error, Out, Spot};
 use crate::model::{Lsn, Position};
 use crate::pgoutput::{Logical, OldKind};
 use crate::tape::{Head, Kind};
@@ -65,7 +65,8 @@ impl Changes {
                 let stamp = self.unit.stamp(lsn, self.number(&table));
                 let events = route.put_truncate(&stamp, &mut self.records);
                 self.numbers.count(Some(&table), events);
-                self.give(&table, &route.topic, place.at, place.part, out)?;
+                let spot = Spot { table: &table, topic: &route.topic, at: place.at, part: place.part };
+                self.give(spot, out)?;
                 Ok(place.part + events)
             }
             Truncate::Stop => {
@@ -97,14 +98,17 @@ impl Changes {
         let found = rows_before.rows(&table, position, &mut |row| {
             self.records.clear();
             let stamp = self.unit.stamp(lsn, self.number(&table));
+            let spot = Spot { table: &table, topic: &route.topic, at, part };
             let deleted = Change::Delete(OldKind::Full, row);
             match route.put(deleted, &stamp, &mut self.scratch, &mut self.records) {
                 Ok(events) => self.numbers.count(Some(&table), events),
-                Err(unfit) => return self.unfit(&table, &route.topic, at, &unfit.to_string(), out),
+                Err(unfit) => {
+                    part += 1;
+                    return self.unfit(spot, &unfit.to_string(), out);
+                }
             }
-            self.give(&table, &route.topic, at, part, out)?;
             part += self.records.iter().len() as u64;
-            Ok(())
+            self.give(spot, out)
         });
         match found {
             Err(Error::Refused(refusal)) => {

@@ -128,11 +128,14 @@ impl<'a> Sender<'a> {
     }
 }
 
-impl Out for Sender<'_> {
-    fn put(&mut self, record: &Produce<'_>) -> Result<(), PutError> {
-        if self.done.is_some_and(|done| record.position <= done) {
-            return Ok(());
-        }
+impl Sender<'_> {
+    /// Whether the record is in Kafka already: of a source transaction that was split.
+    fn has(&self, record: &Produce<'_>) -> bool {
+        self.done.is_some_and(|done| record.position <= done)
+    }
+
+    /// The size of a record that its topic takes.
+    fn fit(&mut self, record: &Produce<'_>) -> Result<usize, PutError> {
         let headers: usize = record.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len) + headers;
         let max = self.limits.of(record.topic);
@@ -143,6 +146,20 @@ impl Out for Sender<'_> {
         if !self.known.contains(record.topic) {
             self.make_known(record.topic)?;
         }
+        Ok(bytes)
+    }
+}
+
+impl Out for Sender<'_> {
+    fn check(&mut self, record: &Produce<'_>) -> Result<(), PutError> {
+        if self.has(record) { Ok(()) } else { self.fit(record).map(drop) }
+    }
+
+    fn put(&mut self, record: &Produce<'_>) -> Result<(), PutError> {
+        if self.has(record) {
+            return Ok(());
+        }
+        let bytes = self.fit(record)?;
         self.open()?;
         loop {
             match self.producer.send(record) {
