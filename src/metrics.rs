@@ -50,6 +50,9 @@ const KAFKA_LAST_TOOK: Name = Name(
     "pgtape_kafka_last_transaction_seconds",
     "How long the last Kafka transaction took, from its first record to the coordinator's answer",
 );
+const OUTBOX_WAITING: Name =
+    Name("pgtape_outbox_waiting", "Rows of an outbox that wait for their time, or for another attempt");
+const OUTBOX_UNMARKED: Name = Name("pgtape_outbox_unmarked", "Marks of an outbox that Postgres has not taken yet");
 const KAFKA_STOPPED: Name = Name("pgtape_kafka_stopped_topics", "Topics that have stopped while others go on");
 const ROWS: Name = Name("pgtape_rows_total", "Rows applied by the standby since the start");
 const TABLE_ROWS: Name = Name("pgtape_table_rows", "Rows that the standby holds");
@@ -191,8 +194,15 @@ impl Page {
         let (records, bytes) = (counter(&KAFKA_RECORDS), counter(&KAFKA_BYTES));
         let (transactions, stopped) = (counter(&KAFKA_TRANSACTIONS), gauge(&KAFKA_STOPPED));
         let (at, took) = (gauge(&KAFKA_LAST_AT), gauge(&KAFKA_LAST_TOOK));
+        let whole = |name: &Name| IntGaugeVec::new(Opts::new(name.0, name.1), &["sink"]).expect("constants");
+        let (waiting, unmarked) = (whole(&OUTBOX_WAITING), whole(&OUTBOX_UNMARKED));
         for sink in &status.kafka {
             let label = [sink.sink.as_str()];
+            for (gauge, rows) in [(&waiting, sink.outbox_waiting), (&unmarked, sink.outbox_unmarked)] {
+                if let Some(rows) = rows {
+                    gauge.with_label_values(&label).set(signed(rows));
+                }
+            }
             records.with_label_values(&label).inc_by(sink.records);
             bytes.with_label_values(&label).inc_by(sink.bytes);
             transactions.with_label_values(&label).inc_by(sink.transactions);
@@ -209,6 +219,8 @@ impl Page {
         self.add(bytes);
         self.add(transactions);
         self.add(stopped);
+        self.add(waiting);
+        self.add(unmarked);
         self.add(at);
         self.add(took);
     }

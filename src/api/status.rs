@@ -142,6 +142,10 @@ pub struct KafkaStatus {
     pub last_transaction_ms: Option<u64>,
     /// Topics that have stopped.
     pub stopped_topics: u64,
+    /// Rows of its outbox that wait for their time, or for another attempt.
+    pub outbox_waiting: Option<u64>,
+    /// Marks of its outbox that Postgres has not taken yet.
+    pub outbox_unmarked: Option<u64>,
 }
 
 /// A captured table.

@@ -199,6 +199,8 @@ fn kafka_status(report: &Report) -> KafkaStatus {
         last_transaction_records: report.last.map(|last| last.records),
         last_transaction_ms: report.last.map(|last| last.took_ms),
         stopped_topics: report.stopped.len() as u64,
+        outbox_waiting: report.outbox.as_ref().map(|outbox| outbox.waiting),
+        outbox_unmarked: report.outbox.as_ref().map(|outbox| outbox.unmarked),
     }
 }
 
@@ -274,6 +276,11 @@ fn alarms(parts: &Parts, bounds: &Fixed) -> Vec<Alarm> {
     }
     for stop in parts.kafka.iter().flat_map(|report| &report.stopped) {
         raise("topic_stopped", format!("{} is produced to {} only: {}", stop.table, stop.position, stop.reason));
+    }
+    for report in &parts.kafka {
+        if let Some(error) = report.outbox.as_ref().and_then(|outbox| outbox.error.as_ref()) {
+            raise("outbox_marks", format!("{}: delivered events cannot be marked: {error}", report.sink));
+        }
     }
     for sink in parts.sinks.iter().cloned().chain(parts.kafka.iter().map(Report::as_sink)) {
         if matches!(sink.state, sinks::State::Retrying | sinks::State::Stopped) {

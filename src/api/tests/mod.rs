@@ -230,6 +230,8 @@ pub(crate) fn status() -> Status {
             last_transaction_records: Some(1),
             last_transaction_ms: Some(1),
             stopped_topics: 0,
+            outbox_waiting: Some(0),
+            outbox_unmarked: Some(0),
         }],
         version: "0".into(),
         ready: true,

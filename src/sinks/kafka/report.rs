@@ -48,7 +48,20 @@ pub struct Report {
     pub last: Option<Transacted>,
     /// Topics that have stopped.
     pub stopped: Vec<Stop>,
+    /// Its outbox, if it relays one.
+    pub outbox: Option<OutboxReport>,
     /// What is wrong, if something is.
+    pub error: Option<String>,
+}
+
+/// How an outbox is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OutboxReport {
+    /// Rows that wait for their time, or for another attempt.
+    pub waiting: u64,
+    /// Marks that Postgres has not taken yet.
+    pub unmarked: u64,
+    /// Why the last mark could not be written.
     pub error: Option<String>,
 }
 
@@ -70,6 +83,7 @@ impl Report {
             quarantined: 0,
             last: None,
             stopped: Vec::new(),
+            outbox: None,
             error: None,
         }
     }

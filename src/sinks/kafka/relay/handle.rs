@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::kafka::orders::{Obeyed, Order};
 use crate::sinks::kafka::outbox::StatusHandle;
-use crate::sinks::kafka::report::Report;
+use crate::sinks::kafka::report::{OutboxReport, Report};
 
 /// Commands that may wait.
 pub(super) const COMMANDS_MAX: usize = 8;
@@ -44,7 +44,13 @@ impl Handle {
     /// How it is doing.
     #[must_use]
     pub fn report(&self) -> Report {
-        self.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let report = self.report.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let outbox = self.outbox.as_ref().map(|outbox| {
+            let marker = outbox.marker();
+            let (waiting, unmarked) = (outbox.overview().parked as u64, marker.unmarked as u64);
+            OutboxReport { waiting, unmarked, error: marker.error }
+        });
+        Report { outbox, ..report }
     }
 
     /// Has an order obeyed.
