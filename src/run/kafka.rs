@@ -57,6 +57,7 @@ pub(super) fn start(
         }
         make_directory(&settings)?;
         refuse_partial_rows(&settings, &opened.status.get().tables)?;
+        refuse_shared_topics(&settings, &opened.status.get().tables)?;
         if aim == Aim::OneTask {
             relay::pin_as_noted(&settings, pins).map_err(sinks::Error::into_refusal)?;
             continue;
@@ -120,6 +121,21 @@ fn refuse_partial_rows(settings: &Settings, captured: &[TableStatus]) -> Result<
     let alter = |table: &&TableStatus| format!("ALTER TABLE {} REPLICA IDENTITY FULL;", pg::table(&table.table));
     let hint = format!("run as their owner: {}", partial.iter().map(alter).collect::<Vec<_>>().join(" "));
     Err(Refusal::new(Kind::Server, what, hint))
+}
+
+/// Tables whose names differ only in characters that topics cannot have would share a topic, and their keys would mix. Who
+/// wants that says so with a template that does not name the table.
+fn refuse_shared_topics(settings: &Settings, captured: &[TableStatus]) -> Result<(), Refusal> {
+    let FeedSettings::Changes(changes) = &settings.feed else { return Ok(()) };
+    let produced = |table: &&TableStatus| changes.includes(&table.table) && changes.names_table(&table.table);
+    let tables: Vec<&TableName> = captured.iter().filter(produced).map(|table| &table.table).collect();
+    let shared = topic::collisions(|table| changes.topic_of(table), tables);
+    let Some(first) = shared.first() else { return Ok(()) };
+    let names: Vec<String> = first.tables.iter().map(ToString::to_string).collect();
+    let what =
+        format!("{} would share the topic {} of the Kafka sink {}", names.join(" and "), first.topic, settings.name);
+    let hint = "give one of them a topic of its own with [[kafka.table]], or leave it out with exclude";
+    Err(Refusal::new(Kind::Usage, what, hint))
 }
 
 fn make_directory(settings: &Settings) -> Result<(), Refusal> {

@@ -27,6 +27,12 @@ impl Template {
         (!text.is_empty() && !rest.contains(['{', '}'])).then(|| Self(text.into()))
     }
 
+    /// Whether each table is meant to have a topic of its own.
+    #[must_use]
+    pub fn names_table(&self) -> bool {
+        self.0.contains("{table}")
+    }
+
     /// The topic of a table.
     #[must_use]
     pub fn name(&self, prefix: &str, table: &TableName) -> String {

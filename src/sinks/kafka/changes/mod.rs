@@ -43,8 +43,6 @@ use writer::{NoTable, Writer};
 
 /// Logical messages of pgtape itself begin with this; they are nobody else's business.
 const OWN_PREFIX: &str = "pgtape";
-/// pgtape's own tables are in this schema.
-const OWN_SCHEMA: &str = "pgtape";
 
 /// The feed of changes.
 pub struct Changes {
@@ -174,7 +172,7 @@ impl Changes {
 
     fn make_route(&mut self, relation: &Arc<Relation>) -> Result<Option<Route>, Error> {
         let table = &relation.table;
-        if &*table.schema == OWN_SCHEMA || !self.settings.includes(table) || !self.is_on(table) {
+        if !self.settings.includes(table) || !self.is_on(table) {
             return Ok(None);
         }
         let facts = self.facts.get(&relation.id);

@@ -10,6 +10,9 @@ use crate::sinks::kafka::json::Modes;
 use crate::sinks::kafka::registry;
 use crate::sinks::kafka::topic::Template;
 
+/// pgtape's own tables are in this schema.
+const OWN_SCHEMA: &str = "pgtape";
+
 /// What the feed of changes is built with.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -122,7 +125,8 @@ impl Settings {
     /// Whether the table is produced.
     #[must_use]
     pub fn includes(&self, table: &TableName) -> bool {
-        self.tables.iter().any(|pattern| pattern.matches(table))
+        &*table.schema != OWN_SCHEMA
+            && self.tables.iter().any(|pattern| pattern.matches(table))
             && !self.excluded.iter().any(|pattern| pattern.matches(table))
     }
 
@@ -130,6 +134,13 @@ impl Settings {
     #[must_use]
     pub fn special(&self, table: &TableName) -> Option<&Special> {
         self.special.iter().find(|special| special.tables.matches(table))
+    }
+
+    /// Whether the topic of a table is meant to be its own: its template names the table.
+    #[must_use]
+    pub fn names_table(&self, table: &TableName) -> bool {
+        let own = self.special(table).and_then(|special| special.topic.as_ref());
+        own.unwrap_or(&self.topic).names_table()
     }
 
     /// The topic of a table.
