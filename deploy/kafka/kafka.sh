@@ -6,6 +6,8 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 home=${KAFKA_HOME:-$here/../../target/kafka}
+mkdir -p "$home"
+home=$(cd "$home" && pwd)
 port=${KAFKA_PORT:-9092}
 controller=$((port + 1))
 seconds_to_start=60
@@ -22,7 +24,10 @@ need() {
 
 jvm() { java -Xmx512m -XX:+UseSerialGC -Dlog4j2.configurationFile="$here/log4j2.properties" -cp "$home/libs/*" "$@"; }
 
-running() { [ -f "$home/pid" ] && kill -0 "$(cat "$home/pid")" 2>/dev/null; }
+# The number noted must be that of a broker of this folder: it may be another process's by now, or have been copied along.
+running() {
+    [ -f "$home/pid" ] && tr '\0' ' ' <"/proc/$(cat "$home/pid")/cmdline" 2>/dev/null | grep -qF "$home/server.properties"
+}
 
 fetch() {
     need java default-jre-headless

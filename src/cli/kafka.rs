@@ -81,6 +81,10 @@ pub(super) async fn run(verb: Verb, context: &Context) -> Result<(), Refusal> {
     let (config, out) = (&context.config, context.out);
     let (name, typed, consent) = match verb {
         Verb::Show => {
+            if config.kafka.is_empty() {
+                let hint = "give the same --config as to `pgtape run`";
+                return Err(Refusal::new(Kind::Usage, "no [[kafka]] is configured", hint));
+            }
             let shown = run::kafka_show(config, version::text()).await?;
             out.result(&shown, || shown.to_string());
             return Ok(());

@@ -130,7 +130,7 @@ impl Command for Uninstall<'_> {
 }
 
 /// What pgtape makes in a data directory, beside the tape.
-const ENTRIES: [&str; 6] = ["standby", "quarantine", "sim", "heartbeat", ADDRESS_FILE, LOG_FILE];
+const ENTRIES: [&str; 7] = ["standby", "quarantine", "kafka", "sim", "heartbeat", ADDRESS_FILE, LOG_FILE];
 
 /// Refuses a data directory that may be somebody else's: one without a tape, and with something that is not pgtape's.
 fn refuse_data(config: &Config) -> Result<(), Refusal> {

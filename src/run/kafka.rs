@@ -12,7 +12,7 @@ use crate::config::{Config, SinkName};
 use crate::model::{Identity, Pattern, TableName};
 use crate::ops::doctor::Check;
 use crate::ops::{self, kafka::Stretch};
-use crate::pg;
+use crate::pg::{self, Purpose};
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::kafka::changes::{self, Format, Mask, Secret, Special, Truncate, Unfitting};
 use crate::sinks::kafka::json::{Compat, Decimals, Intervals, Modes, Times};
@@ -25,7 +25,10 @@ use crate::sinks::kafka::settings::{Bounds, Delivery, FeedSettings, Initial, Lin
 use crate::sinks::kafka::topic::{self, Template};
 use crate::sinks::standby::StandbyReader;
 use crate::sinks::{self, checkpoints};
-use crate::source::TableStatus;
+use crate::source::{
+    self,
+    tables::{CatalogTable, read_catalog},
+};
 use crate::tape::{self, Pins, TapeId, Watermark};
 
 /// The files of the Kafka sinks, in the data directory.
@@ -56,8 +59,6 @@ pub(super) fn start(
             }));
         }
         make_directory(&settings)?;
-        refuse_partial_rows(&settings, &opened.status.get().tables)?;
-        refuse_shared_topics(&settings, &opened.status.get().tables)?;
         if aim == Aim::OneTask {
             relay::pin_as_noted(&settings, pins).map_err(sinks::Error::into_refusal)?;
             continue;
@@ -103,39 +104,59 @@ async fn stop_or_first_error(
     Ok(())
 }
 
-/// Who reads whole old rows must get them: a table that does not send them is refused before anything is produced.
-fn refuse_partial_rows(settings: &Settings, captured: &[TableStatus]) -> Result<(), Refusal> {
-    let FeedSettings::Changes(changes) = &settings.feed else { return Ok(()) };
-    if !changes.whole_rows {
-        return Ok(());
+/// Refuses, before anything is streamed, sinks whose topics could not be right: of tables that do not send whole old rows
+/// to who needs them, and of tables that would share a topic.
+pub(super) async fn refuse_tables(config: &Config, version: &str) -> Result<(), Refusal> {
+    table_refusals(config, version).await?.into_iter().next().map_or(Ok(()), Err)
+}
+
+async fn table_refusals(config: &Config, version: &str) -> Result<Vec<Refusal>, Refusal> {
+    if config.kafka.is_empty() || !config.has_sink(SinkName::Kafka) {
+        return Ok(Vec::new());
     }
-    let partial = |table: &&TableStatus| table.identity != Identity::Full && changes.includes(&table.table);
-    let partial: Vec<&TableStatus> = captured.iter().filter(partial).collect();
-    let Some(first) = partial.first() else { return Ok(()) };
+    let doing = "look at the tables of the Kafka sinks";
+    let session = pg::connect(config.address()?, Purpose::Control).await.map_err(|e| e.into_refusal(doing))?;
+    let catalog = read_catalog(&session).await.map_err(source::Error::into_refusal)?;
+    let captured: Vec<&CatalogTable> =
+        catalog.iter().filter(|table| table.root.is_none() && config.captures(&table.name)).collect();
+    let mut refusals = Vec::new();
+    for sink in &config.kafka {
+        let settings = settings(config, sink, version)?;
+        let FeedSettings::Changes(changes) = &settings.feed else { continue };
+        refusals.extend(partial_rows(&settings, changes, &captured));
+        refusals.extend(shared_topics(&settings, changes, &captured));
+    }
+    Ok(refusals)
+}
+
+/// Who reads whole old rows must get them.
+fn partial_rows(settings: &Settings, changes: &changes::Settings, captured: &[&CatalogTable]) -> Option<Refusal> {
+    let partial = |table: &&&CatalogTable| table.identity != Identity::Full && changes.includes(&table.name);
+    let partial: Vec<_> = captured.iter().filter(partial).filter(|_| changes.whole_rows).collect();
+    let first = partial.first()?;
     let what = format!(
         "who reads the topics of the Kafka sink {} needs whole old rows, which {} ({} in all) does not send",
         settings.name,
-        first.table,
+        first.name,
         partial.len()
     );
-    let alter = |table: &&TableStatus| format!("ALTER TABLE {} REPLICA IDENTITY FULL;", pg::table(&table.table));
+    let alter = |table: &&&CatalogTable| format!("ALTER TABLE {} REPLICA IDENTITY FULL;", pg::table(&table.name));
     let hint = format!("run as their owner: {}", partial.iter().map(alter).collect::<Vec<_>>().join(" "));
-    Err(Refusal::new(Kind::Server, what, hint))
+    Some(Refusal::new(Kind::Server, what, hint))
 }
 
 /// Tables whose names differ only in characters that topics cannot have would share a topic, and their keys would mix. Who
 /// wants that says so with a template that does not name the table.
-fn refuse_shared_topics(settings: &Settings, captured: &[TableStatus]) -> Result<(), Refusal> {
-    let FeedSettings::Changes(changes) = &settings.feed else { return Ok(()) };
-    let produced = |table: &&TableStatus| changes.includes(&table.table) && changes.names_table(&table.table);
-    let tables: Vec<&TableName> = captured.iter().filter(produced).map(|table| &table.table).collect();
+fn shared_topics(settings: &Settings, changes: &changes::Settings, captured: &[&CatalogTable]) -> Option<Refusal> {
+    let produced = |table: &&&CatalogTable| changes.includes(&table.name) && changes.names_table(&table.name);
+    let tables: Vec<&TableName> = captured.iter().filter(produced).map(|table| &table.name).collect();
     let shared = topic::collisions(|table| changes.topic_of(table), tables);
-    let Some(first) = shared.first() else { return Ok(()) };
+    let first = shared.first()?;
     let names: Vec<String> = first.tables.iter().map(ToString::to_string).collect();
     let what =
         format!("{} would share the topic {} of the Kafka sink {}", names.join(" and "), first.topic, settings.name);
     let hint = "give one of them a topic of its own with [[kafka.table]], or leave it out with exclude";
-    Err(Refusal::new(Kind::Usage, what, hint))
+    Some(Refusal::new(Kind::Usage, what, hint))
 }
 
 fn make_directory(settings: &Settings) -> Result<(), Refusal> {
@@ -186,12 +207,14 @@ pub async fn probe(config: &Config, version: &str) -> Result<Vec<Check>, Refusal
     let all: Vec<Settings> = on.map(|sink| settings(config, sink, version)).collect::<Result<_, _>>()?;
     let dir = config.tape.dir.clone();
     let probes = blocking(move || all.iter().flat_map(|sink| relay::probe(sink, &dir)).collect::<Vec<_>>()).await;
+    let tables = table_refusals(config, version).await?.into_iter();
+    let tables = tables.map(|refusal| Check::finding("kafka_tables", refusal.what, refusal.hint));
     let check = |probe: relay::Probe| match probe.verdict {
         Verdict::Fine => Check::ok(probe.check, probe.message),
         Verdict::Better(fix) => Check::advice(probe.check, probe.message, fix),
         Verdict::Wrong(fix) => Check::finding(probe.check, probe.message, fix),
     };
-    Ok(probes.into_iter().map(check).collect())
+    Ok(probes.into_iter().map(check).chain(tables).collect())
 }
 
 /// Has an order obeyed, while no service runs.

@@ -155,6 +155,9 @@ impl Service {
     async fn start(config: Config, version: &str, stop: &CancellationToken, aim: Aim) -> Result<Self, Refusal> {
         let config = Arc::new(config);
         let metrics = Metrics::default();
+        if aim == Aim::Service {
+            kafka::refuse_tables(&config, version).await?;
+        }
         let opened = tokio::select! {
             opened = Ingest::open(&config, metrics.clone(), aim) => opened?,
             () = stop.cancelled() => return Err(Refusal::new(Kind::NotConfirmed, "stopped before it began", "")),

@@ -86,3 +86,9 @@ pub async fn obey(_: &Config, _: &str, _: &str, _: Order) -> Result<Obeyed, Refu
 pub async fn replay(_: &Config, _: &str, _: &Stretch) -> Result<u64, Refusal> {
     Err(without())
 }
+
+/// There are no sinks to refuse tables for.
+#[allow(clippy::unused_async)]
+pub(super) async fn refuse_tables(_: &Config, _: &str) -> Result<(), Refusal> {
+    Ok(())
+}

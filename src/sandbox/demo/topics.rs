@@ -141,6 +141,8 @@ fn keys_in_postgres(cast: &Cast, table: &TableName) -> Result<BTreeSet<String>, 
     let columns = format!(
         "SELECT string_agg(CASE WHEN a.atttypid = 'timestamptz'::regtype THEN
              format('to_char(%I AT TIME ZONE ''UTC'', ''YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'')', a.attname)
+             WHEN a.atttypid = 'bytea'::regtype THEN
+             format('translate(encode(%I, ''base64''), E''\\n'', '''')', a.attname)
              ELSE format('%I::text', a.attname) END, ' || ''|'' || ' ORDER BY array_position(i.indkey::int2[], a.attnum))
          FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[])
          WHERE i.indrelid = {}::regclass AND i.indisprimary",

@@ -28,7 +28,9 @@ impl KafkaPrograms {
     /// # Errors
     /// A refusal that says what to install or to fetch.
     pub fn at(folder: impl Into<PathBuf>) -> Result<Self, Refusal> {
-        let jars = folder.into();
+        let jars: PathBuf = folder.into();
+        // Its programs run in folders of their own.
+        let jars = std::path::absolute(&jars).unwrap_or(jars);
         if Command::new("java").arg("-version").output().is_err() {
             let hint = "install it with: sudo apt-get install default-jre-headless maven";
             return Err(Refusal::new(Kind::Server, "this machine has no Java, which Kafka runs on", hint));

@@ -6,7 +6,7 @@ use super::begin::{noted_topics, progress_of};
 use crate::model::Position;
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::kafka::changes::{Stop, Stopped};
-use crate::sinks::kafka::client;
+use crate::sinks::kafka::client::{self, Failure, Found, Topics};
 use crate::sinks::kafka::progress::Keys;
 use crate::sinks::kafka::settings::Settings;
 
@@ -36,7 +36,7 @@ pub struct Look {
 /// Reads the progress topic to its end.
 pub fn look(settings: &Settings) -> Result<Look, Refusal> {
     let keys = Keys::new(&settings.id);
-    let found = client::read(&settings.link, &settings.progress_topic, &keys, None).map_err(|failure| {
+    let found = read(settings, &keys).map_err(|failure| {
         let what = format!("the progress of the Kafka sink {} cannot be read: {failure}", settings.name);
         Refusal::new(Kind::Unreachable, what, "look with: pgtape doctor")
     })?;
@@ -56,4 +56,13 @@ pub fn look(settings: &Settings) -> Result<Look, Refusal> {
         topics: noted_topics(&found).map(str::to_owned).collect(),
         stopped: stopped.all(),
     })
+}
+
+/// What is there; before the first run there is no topic.
+fn read(settings: &Settings, keys: &Keys) -> Result<Found, Failure> {
+    let topics = Topics::new(&settings.link, &settings.id)?;
+    match topics.list()?.contains_key(&settings.progress_topic) {
+        true => client::read(&settings.link, &settings.progress_topic, keys, None),
+        false => Ok(Found::default()),
+    }
 }
