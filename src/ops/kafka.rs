@@ -77,7 +77,10 @@ impl<F: AsyncFn(Order) -> Result<Obeyed, Refusal>> Command for Change<'_, F> {
             }
             Order::Reset => {
                 let again = match sink.initial {
-                    crate::config::kafka::Initial::Copy => "all rows are produced again as `r`",
+                    crate::config::kafka::Initial::Copy => {
+                        "all rows are produced again as `r`; rows that were deleted and not yet produced stay downstream: \
+                         empty what was made of the topics first"
+                    }
                     crate::config::kafka::Initial::Earliest => "everything on the tape is produced again",
                     crate::config::kafka::Initial::Now => "what was not produced yet never is",
                 };

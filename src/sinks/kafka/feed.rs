@@ -46,11 +46,6 @@ pub enum PutError {
 
 /// Takes records, into the Kafka transaction that is open.
 pub trait Out {
-    /// Whether one would be taken: asked where several stand or fall together.
-    fn check(&mut self, record: &Produce<'_>) -> Result<(), PutError> {
-        let _ = record;
-        Ok(())
-    }
     /// Appends one; waits while the producer's queue is full.
     fn put(&mut self, record: &Produce<'_>) -> Result<(), PutError>;
 }

@@ -33,7 +33,7 @@ use super::feed::{Feed, Notes, Out, Produce, PutError};
 use super::json::{self, Records, Snapshot, Types};
 use super::topic;
 use crate::model::{Lsn, OP_ALL, Position, Relation, TableName};
-use crate::pgoutput::{Logical, Message, RelationChange, Relations, TableFacts};
+use crate::pgoutput::{Logical, Message, OldKind, RelationChange, Relations, TableFacts};
 use crate::sinks::Error;
 use crate::tape::{Head, Kind};
 use borders::Numbers;
@@ -203,20 +203,20 @@ impl Changes {
         match route.put(change, &stamp, &mut self.scratch, &mut self.records) {
             Ok(events) => self.numbers.count(Some(&table), events),
             Err(unfit) => {
-                return self.unfit(Spot { table: &table, topic: &topic, at, part: 0 }, &unfit.to_string(), out);
+                self.unfit(Spot { table: &table, topic: &topic, at, part: 0 }, &unfit.to_string(), out)?;
+                // The row has left its old key, whatever became of the new one.
+                let Change::Update(Some((OldKind::Key, old)), _) = change else { return Ok(()) };
+                return self.row(id, Change::Delete(OldKind::Key, old), lsn, at, out);
             }
         }
         self.give(Spot { table: &table, topic: &topic, at, part: 0 }, out)
     }
 
-    /// Gives the records at hand to `out`: all of them or none, for a delete without its create would be half a change.
+    /// Gives the records at hand to `out`. Of a change of the key the delete of the old one stands, though the new row does
+    /// not fit: the row has left its old key.
     fn give(&mut self, spot: Spot<'_>, out: &mut dyn Out) -> Result<(), Error> {
         let records = std::mem::take(&mut self.records);
-        let several = records.iter().len() > 1;
-        let mut given = if several { self.each(&records, spot, |record| out.check(record)) } else { Ok(()) };
-        if given.is_ok() {
-            given = self.each(&records, spot, |record| out.put(record));
-        }
+        let given = self.each(&records, spot, |record| out.put(record));
         self.records = records;
         match given {
             Ok(()) => Ok(()),

@@ -47,6 +47,10 @@ impl Route {
         types: &Types,
     ) -> Result<Self, NoTable> {
         let special = settings.special(&relation.table);
+        if let Some(column) = special.and_then(|special| special.unknown_mask(relation)) {
+            let why = format!("there is no column {column}, which is to be masked: mend [[kafka.table]]");
+            return Err(NoTable::Stop(why));
+        }
         let masked = special.and_then(|special| Masked::new(relation, &special.masks, &settings.mask_secret));
         let shown = masked.as_ref().map_or_else(|| Relation::clone(relation), |masked| masked.relation(relation));
         let facts =
@@ -54,7 +58,7 @@ impl Route {
         if settings.whole_rows && relation.identity != Identity::Full {
             return Err(NoTable::Stop(format!(
                 "who reads this topic needs whole old rows: run ALTER TABLE {} REPLICA IDENTITY FULL",
-                relation.table
+                crate::pg::table(&relation.table)
             )));
         }
         let topic: Arc<str> = settings.topic_of(&relation.table).into();
@@ -118,7 +122,7 @@ fn facts_of(
     if let Some(untold) = key.iter().find(|name| !told(name)) {
         return Err(format!(
             "the column {untold} of its configured key is not told by deletes: run ALTER TABLE {} REPLICA IDENTITY FULL",
-            shown.table
+            crate::pg::table(&shown.table)
         ));
     }
     let empty = || TableFacts {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::emptied::RowsBefore;
 use super::mask::Mask;
-use crate::model::{Pattern, TableName};
+use crate::model::{Pattern, Relation, TableName};
 use crate::sinks::kafka::json::Modes;
 use crate::sinks::kafka::registry;
 use crate::sinks::kafka::topic::Template;
@@ -81,6 +81,16 @@ pub struct Special {
     pub key: Option<Vec<String>>,
     /// Columns that are not to be seen.
     pub masks: Vec<(String, Mask)>,
+}
+
+impl Special {
+    /// A masked column that the table does not have: mistyped, or renamed since. A pattern of several tables may name
+    /// columns that only some of them have.
+    #[must_use]
+    pub fn unknown_mask(&self, relation: &Relation) -> Option<&str> {
+        let unknown = |(column, _): &&(String, Mask)| self.tables.is_literal() && relation.column(column).is_none();
+        self.masks.iter().find(unknown).map(|(column, _)| column.as_str())
+    }
 }
 
 /// The form of keys and values.

@@ -151,10 +151,6 @@ impl Sender<'_> {
 }
 
 impl Out for Sender<'_> {
-    fn check(&mut self, record: &Produce<'_>) -> Result<(), PutError> {
-        if self.has(record) { Ok(()) } else { self.fit(record).map(drop) }
-    }
-
     fn put(&mut self, record: &Produce<'_>) -> Result<(), PutError> {
         if self.has(record) {
             return Ok(());

@@ -93,7 +93,7 @@ fn missing(topics: &Topics, found: &Found, settings: &Settings) -> Result<Option
             let what =
                 format!("the topic {topic} {gone}, with the records that the Kafka sink {} put there", settings.name);
             let hint = format!(
-                "if that was meant, produce them again: pgtape kafka forget {} --topic {topic}; {reset}",
+                "if that was meant: pgtape kafka forget {} --topic {topic} (then kafka move, to have them again); {reset}",
                 settings.name
             );
             return Ok(Some(Refusal::new(Kind::Tape, what, hint)));
