@@ -1,5 +1,6 @@
 //! The Kafka sinks: built from the configuration, started, supervised together.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -119,12 +120,21 @@ async fn table_refusals(config: &Config, version: &str) -> Result<Vec<Refusal>, 
     let catalog = read_catalog(&session).await.map_err(source::Error::into_refusal)?;
     let captured: Vec<&CatalogTable> =
         catalog.iter().filter(|table| table.root.is_none() && config.captures(&table.name)).collect();
-    let mut refusals = Vec::new();
+    let (mut refusals, mut owners) = (Vec::new(), HashMap::new());
     for sink in &config.kafka {
         let settings = settings(config, sink, version)?;
         let FeedSettings::Changes(changes) = &settings.feed else { continue };
         refusals.extend(partial_rows(&settings, changes, &captured));
         refusals.extend(shared_topics(&settings, changes, &captured));
+        for table in captured.iter().filter(|table| changes.includes(&table.name)) {
+            let topic = (sink.brokers.clone(), changes.topic_of(&table.name));
+            let owner: &String = owners.entry(topic.clone()).or_insert_with(|| settings.name.clone());
+            if *owner != settings.name {
+                let what = format!("the Kafka sinks {owner} and {} would both produce to {}", settings.name, topic.1);
+                let hint = "give one of them another topic_prefix or topic, or exclude the table there";
+                refusals.push(Refusal::new(Kind::Usage, what, hint));
+            }
+        }
     }
     Ok(refusals)
 }

@@ -11,12 +11,15 @@ use crate::sinks::kafka::feed::{Feed, Notes};
 use crate::sinks::kafka::progress::{Keys, Progress};
 use crate::sinks::kafka::report::Transacted;
 use crate::sinks::kafka::settings::Settings;
+use crate::sinks::status::State;
 use crate::tape::{Head, Kind, Messages, Transaction};
 
 /// A position without records is committed after so much time, so that it does not fall behind what the tape keeps.
 const QUIET: Duration = Duration::from_secs(10);
 /// Notes without records are committed after so much time.
 const NOTES: Duration = Duration::from_millis(500);
+/// A broker that has not acknowledged for so long is told of in status and alarms.
+const SLOW: Duration = Duration::from_secs(5);
 /// Notes of topics that have been produced to.
 pub(super) const TOPIC_NOTE: &str = "topic/";
 
@@ -134,7 +137,14 @@ impl Work<'_> {
         self.sender.send_plain(self.keys.progress(), Some(&self.progress.encode()))?;
         fail::fail_point!("kafka::before-flush");
         let stop = self.stop;
-        let flushed = self.sender.producer.flush(|| !stop());
+        let (began, handle) = (Instant::now(), self.handle);
+        let flushed = self.sender.producer.flush(|| {
+            if began.elapsed() > SLOW {
+                let why = format!("Kafka has not acknowledged records for {} s", began.elapsed().as_secs());
+                handle.update(|report| (report.state, report.error) = (State::Retrying, Some(why)));
+            }
+            !stop()
+        });
         self.settle(flushed)?;
         fail::fail_point!("kafka::before-commit");
         let committed = self.sender.producer.commit();
@@ -167,6 +177,9 @@ impl Work<'_> {
             report.records = stand.records;
             report.quarantined = stand.quarantined;
             report.stopped = stopped;
+            if report.state == State::Retrying {
+                (report.state, report.error) = (State::CatchingUp, None);
+            }
             let Some(open) = open.filter(|open| open.records > 0) else { return };
             let took_ms = u64::try_from(open.since.elapsed().as_millis()).unwrap_or(u64::MAX);
             report.last = Some(Transacted { at_us, records: open.records, bytes: open.bytes, took_ms });
