@@ -31,8 +31,10 @@ const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(10);
 /// The position is noted beside the tape this often, at most.
 const NOTE_EVERY: Duration = Duration::from_secs(5);
-/// After a fence a successor has so long to say who it is.
-const SUCCESSOR_SPEAKS: Duration = Duration::from_secs(3);
+/// After a fence a successor has so long to say who it is, which is looked at this often: who is fenced back too early
+/// would be the wrong one to end.
+const SUCCESSOR_SPEAKS: Duration = Duration::from_secs(15);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What a Kafka sink is started with.
 pub struct Setup {
@@ -193,17 +195,22 @@ impl Thread {
     fn look_who_fenced(&mut self, why: &str) -> Result<(), Error> {
         tracing::warn!(sink = self.handle.name(), why, "the transactional id is no longer ours");
         self.handle.update(|report| (report.state, report.error) = (State::Retrying, Some(why.to_owned())));
-        if self.setup.settings.delivery == Delivery::AtLeastOnce || !self.idle.pause(SUCCESSOR_SPEAKS) {
+        if self.setup.settings.delivery == Delivery::AtLeastOnce {
             return Ok(());
         }
-        let settings = &self.setup.settings;
-        let Ok(found) = client::read(&settings.link, &settings.progress_topic, &self.keys, None) else { return Ok(()) };
-        if found.instance.as_deref().is_none_or(|record| self.instance.wrote(record)) {
-            return Ok(());
+        let settings = Arc::clone(&self.setup.settings);
+        let began = Instant::now();
+        while began.elapsed() < SUCCESSOR_SPEAKS {
+            if !self.idle.pause(LOOK_EVERY) {
+                return Ok(());
+            }
+            let found = client::read(&settings.link, &settings.progress_topic, &self.keys, None);
+            let instance = found.ok().and_then(|found| found.instance);
+            if instance.is_some_and(|record| !self.instance.wrote(&record)) {
+                return Err(Error::Fenced(taken_over(&settings)));
+            }
         }
-        let what = format!("another pgtape has taken over the Kafka sink {} (id {})", settings.name, settings.id);
-        let hint = "only one may run: stop the other, or give this one a topic_prefix or a name of its own";
-        Err(Error::Fenced(Refusal::new(Kind::Locked, what, hint)))
+        Ok(())
     }
 
     /// The tape is kept after what is committed, and after what stopped topics are owed. Now and then that is noted beside
@@ -243,4 +250,11 @@ pub fn pin_as_noted(settings: &Settings, pins: &Pins) -> Result<(), Error> {
     let noted = cursor_file(settings).load()?;
     pins.set(&pin(settings), noted.map_or(Lsn::ZERO, |cursor| cursor.position.lsn));
     Ok(())
+}
+
+/// Why the service of a sink with a successor ends.
+fn taken_over(settings: &Settings) -> Refusal {
+    let what = format!("another pgtape has taken over the Kafka sink {} (id {})", settings.name, settings.id);
+    let hint = "only one may run: stop the other, or give this one a topic_prefix or a name of its own";
+    Refusal::new(Kind::Locked, what, hint)
 }
