@@ -57,14 +57,24 @@ pub fn read(link: &Link, topic: &str, keys: &Keys, until: Option<&str>) -> Resul
     let mut all = TopicPartitionList::new();
     all.add_partition_offset(topic, 0, Offset::Beginning).map_err(|error| failed(&error))?;
     consumer.assign(&all).map_err(|error| failed(&error))?;
+    // Somebody may write without a pause: the end is that of now.
+    let end = match until {
+        Some(_) => None,
+        None => Some(consumer.fetch_watermarks(topic, 0, SILENCE_MAX).map_err(|error| failed(&error))?.1),
+    };
     let (mut found, mut last) = (Found::default(), Instant::now());
     loop {
         match consumer.poll(POLL) {
             Some(Ok(message)) => {
                 last = Instant::now();
-                let Some(key) = message.key().and_then(|key| keys.of(key)) else { continue };
-                found.take(&key, message.payload());
-                if key == Key::Instance && until.is_some_and(|mark| message.payload() == Some(mark.as_bytes())) {
+                let key = message.key().and_then(|key| keys.of(key));
+                if let Some(key) = &key {
+                    found.take(key, message.payload());
+                }
+                if end.is_some_and(|end| message.offset() + 1 >= end) {
+                    return Ok(found);
+                }
+                if key == Some(Key::Instance) && until.is_some_and(|mark| message.payload() == Some(mark.as_bytes())) {
                     return Ok(found);
                 }
             }
