@@ -5,13 +5,11 @@
 # after it is the controller's. REGISTRY_HOME (default target/registry) and REGISTRY_PORT (default 8081) are the registry's.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-home=${KAFKA_HOME:-$here/../../target/kafka}
-mkdir -p "$home"
-home=$(cd "$home" && pwd)
+home=$(realpath -m "${KAFKA_HOME:-$here/../../target/kafka}")
 port=${KAFKA_PORT:-9092}
 controller=$((port + 1))
 seconds_to_start=60
-registry_home=${REGISTRY_HOME:-$here/../../target/registry}
+registry_home=$(realpath -m "${REGISTRY_HOME:-$here/../../target/registry}")
 registry_port=${REGISTRY_PORT:-8081}
 registry_version=2.6.13.Final # The newest for Java 17.
 avro_version=1.12.0
@@ -24,9 +22,31 @@ need() {
 
 jvm() { java -Xmx512m -XX:+UseSerialGC -Dlog4j2.configurationFile="$here/log4j2.properties" -cp "$home/libs/*" "$@"; }
 
-# The number noted must be that of a broker of this folder: it may be another process's by now, or have been copied along.
-running() {
-    [ -f "$home/pid" ] && tr '\0' ' ' <"/proc/$(cat "$home/pid")/cmdline" 2>/dev/null | grep -qF "$home/server.properties"
+# Whether what a folder's pid file names runs: that process, told by a word of its command line. The number may be another
+# process's by now, or have been copied along.
+runs() { [ -f "$1/pid" ] && tr '\0' ' ' <"/proc/$(cat "$1/pid")/cmdline" 2>/dev/null | grep -qF "$2"; }
+running() { runs "$home" "$home/server.properties"; }
+registry_runs() { runs "$registry_home" "$registry_home/runner.jar"; }
+
+# Waits until the port listens, as long as the given check says that it may: listening PORT CHECK HOME NAME.
+listening() {
+    for _ in $(seq $((seconds_to_start * 5))); do
+        (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return
+        # First the pause: what has just been started may not be what it will be yet.
+        sleep 0.2
+        "$2" || break
+    done
+    tail -n 20 "$3/log" >&2
+    echo "$4 did not start; its log is $3/log" >&2
+    exit 1
+}
+
+# Ends what the given check finds to run: stop CHECK HOME.
+stop() {
+    "$1" || return 0
+    pid=$(cat "$2/pid")
+    kill "$pid"
+    while kill -0 "$pid" 2>/dev/null; do sleep 0.2; done
 }
 
 fetch() {
@@ -61,25 +81,12 @@ up() {
     setsid java -Xmx512m -XX:+UseSerialGC -Dlog4j2.configurationFile="$here/log4j2.properties" -cp "$home/libs/*" \
         kafka.Kafka "$home/server.properties" >>"$home/log" 2>&1 </dev/null &
     echo $! >"$home/pid"
-    for _ in $(seq $((seconds_to_start * 5))); do
-        if (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-            echo "Kafka listens on 127.0.0.1:$port; stop it with: make kafka-down"
-            return
-        fi
-        running || break
-        sleep 0.2
-    done
-    tail -n 20 "$home/log" >&2
-    echo "Kafka did not start; its log is $home/log" >&2
-    exit 1
+    listening "$port" running "$home" Kafka
+    echo "Kafka listens on 127.0.0.1:$port; stop it with: make kafka-down"
 }
 
 down() {
-    if running; then
-        pid=$(cat "$home/pid")
-        kill "$pid"
-        while kill -0 "$pid" 2>/dev/null; do sleep 0.2; done
-    fi
+    stop running "$home"
     rm -rf "$home/pid" "$home/data" "$home/server.properties"
     echo "Kafka is stopped, its data removed"
 }
@@ -105,8 +112,6 @@ fetch_registry() {
     touch "$mark" "$registry_home/.complete"
 }
 
-registry_runs() { [ -f "$registry_home/pid" ] && kill -0 "$(cat "$registry_home/pid")" 2>/dev/null; }
-
 registry_up() {
     fetch_registry
     url="http://127.0.0.1:$registry_port/apis/ccompat/v7"
@@ -118,25 +123,12 @@ registry_up() {
         -Dregistry.ccompat.use-canonical-hash=true -jar "$registry_home/runner.jar" \
         >>"$registry_home/log" 2>&1 </dev/null &
     echo $! >"$registry_home/pid"
-    for _ in $(seq $((seconds_to_start * 5))); do
-        if (: <"/dev/tcp/127.0.0.1/$registry_port") 2>/dev/null; then
-            echo "the schema registry listens on $url; stop it with: make registry-down"
-            return
-        fi
-        registry_runs || break
-        sleep 0.2
-    done
-    tail -n 20 "$registry_home/log" >&2
-    echo "the schema registry did not start; its log is $registry_home/log" >&2
-    exit 1
+    listening "$registry_port" registry_runs "$registry_home" "the schema registry"
+    echo "the schema registry listens on $url; stop it with: make registry-down"
 }
 
 registry_down() {
-    if registry_runs; then
-        pid=$(cat "$registry_home/pid")
-        kill "$pid"
-        while kill -0 "$pid" 2>/dev/null; do sleep 0.2; done
-    fi
+    stop registry_runs "$registry_home"
     rm -f "$registry_home/pid"
     echo "the schema registry is stopped; it kept its schemas in memory"
 }

@@ -107,6 +107,13 @@ impl TupleBuffer {
         super::encode::cell(cell, &mut self.bytes);
     }
 
+    /// A row whose values are all known, instead of the one that was there; `None` is NULL.
+    pub fn fill<'v>(&mut self, values: impl IntoIterator<Item = Option<&'v [u8]>>) -> Tuple<'_> {
+        self.clear();
+        values.into_iter().for_each(|value| self.push(value.map_or(Cell::Null, Cell::Text)));
+        self.tuple()
+    }
+
     /// The row.
     #[must_use]
     pub fn tuple(&self) -> Tuple<'_> {

@@ -139,8 +139,8 @@ impl Changes {
         if first { self.unit.before } else { Position::at(self.at.lsn, self.at.op - 1) }
     }
 
-    /// Takes in what a message says of tables; `false`: it is not of that kind.
-    fn learn(&mut self, message: &Message<'_>) -> bool {
+    /// Takes in what a message says of tables.
+    fn learn(&mut self, message: &Message<'_>) {
         match message {
             Message::Relation(announced) => {
                 if self.relations.learn(announced) != RelationChange::Same {
@@ -155,9 +155,8 @@ impl Changes {
                 self.types.learn(*oid, schema, name);
                 self.routes.clear();
             }
-            _ => return false,
+            _ => {}
         }
-        true
     }
 
     /// The way out of a relation's changes; `None`: they are not produced.
@@ -188,10 +187,7 @@ impl Changes {
 
     /// Produces a change of a row.
     fn row(&mut self, id: u32, change: Change<'_>, lsn: Lsn, at: Position, out: &mut dyn Out) -> Result<(), Error> {
-        if self.route(id)?.is_none() {
-            return Ok(());
-        }
-        let Some(Some(route)) = self.routes.get(&id).map(|route| route.as_ref()) else { return Ok(()) };
+        let Some(route) = self.route(id)? else { return Ok(()) };
         let (table, topic) = (route.relation.table.clone(), Arc::clone(&route.topic));
         if self.catching_up && self.stopped.has(&table, at) {
             return Ok(());

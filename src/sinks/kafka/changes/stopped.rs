@@ -116,6 +116,13 @@ impl Stopped {
         }
     }
 
+    /// Those that all the notes of a sink tell.
+    pub fn of_notes(notes: &BTreeMap<String, Vec<u8>>) -> Result<Self, Error> {
+        let mut stopped = Self::default();
+        notes.iter().try_for_each(|(key, value)| stopped.restore(key, value))?;
+        Ok(stopped)
+    }
+
     /// Takes in a note.
     pub fn restore(&mut self, key: &str, value: &[u8]) -> Result<(), Error> {
         let Some(table) = key.strip_prefix(NOTE) else { return Ok(()) };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::model::{Lsn, OP_ALL, Position, TableName};
-use crate::pgoutput::{Cell, Tuple, TupleBuffer, decode, ops};
+use crate::pgoutput::{Tuple, TupleBuffer, decode, ops};
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::kafka::changes::emptied::RowsBefore;
 use crate::sinks::standby::{Extras, Store, Unobserved, checkpoint};
@@ -36,10 +36,9 @@ impl RowsBefore for Past {
         let Some(table) = store.table(table) else { return Ok(()) };
         let mut buffer = TupleBuffer::default();
         for row in table.rows() {
-            buffer.clear();
-            row.cells().into_iter().for_each(|cell| buffer.push(cell.map_or(Cell::Null, Cell::Text)));
+            let old = buffer.fill(row.cells());
             for _ in 0..row.copies() {
-                each(buffer.tuple())?;
+                each(old)?;
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use super::stand;
 use super::thread::Thread;
 use super::work::Work;
 use crate::model::Position;
-use crate::pgoutput::{Cell, Lineage, Message, TableFacts, TupleBuffer};
+use crate::pgoutput::{Lineage, Message, TableFacts, TupleBuffer};
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::Error;
 use crate::sinks::kafka::progress::Progress;
@@ -144,9 +144,8 @@ impl Copy {
         if self.at <= self.done {
             return Ok(());
         }
-        self.buffer.clear();
-        cells.iter().for_each(|cell| self.buffer.push(cell.map_or(Cell::Null, Cell::Text)));
-        let insert = Message::Insert { relation_id: table.relation().id, new: self.buffer.tuple() };
+        let new = self.buffer.fill(cells.iter().copied());
+        let insert = Message::Insert { relation_id: table.relation().id, new };
         work.message(head, head.end_lsn, &insert, self.at - 1)
     }
 }

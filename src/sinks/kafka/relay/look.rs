@@ -41,10 +41,7 @@ pub fn look(settings: &Settings) -> Result<Look, Refusal> {
         Refusal::new(Kind::Unreachable, what, "look with: pgtape doctor")
     })?;
     let progress = progress_of(&found)?;
-    let mut stopped = Stopped::default();
-    for (key, value) in &found.notes {
-        stopped.restore(key, value).map_err(crate::sinks::Error::into_refusal)?;
-    }
+    let stopped = Stopped::of_notes(&found.notes).map_err(crate::sinks::Error::into_refusal)?;
     Ok(Look {
         sink: settings.name.clone(),
         id: settings.id.clone(),

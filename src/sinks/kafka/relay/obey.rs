@@ -97,10 +97,7 @@ fn resume(
     table: Option<&TableName>,
     skip: bool,
 ) -> Result<(Records, Vec<TableName>), Refusal> {
-    let mut stopped = Stopped::default();
-    for (key, value) in &found.notes {
-        stopped.restore(key, value).map_err(crate::sinks::Error::into_refusal)?;
-    }
+    let stopped = Stopped::of_notes(&found.notes).map_err(crate::sinks::Error::into_refusal)?;
     let meant = |stop: &crate::sinks::kafka::changes::Stop| table.is_none_or(|table| stop.table == *table);
     let stops: Vec<_> = stopped.all().into_iter().filter(meant).collect();
     if stops.is_empty() {

@@ -120,7 +120,7 @@ impl<'a> Sender<'a> {
     }
 
     /// Remembers the failure that ends the session.
-    fn keep<T>(&mut self, result: Result<T, Failure>) -> Result<T, Error> {
+    pub(super) fn keep<T>(&mut self, result: Result<T, Failure>) -> Result<T, Error> {
         result.map_err(|failure| {
             self.failed = Some(failure);
             Error::Interrupted

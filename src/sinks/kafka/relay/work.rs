@@ -145,23 +145,16 @@ impl Work<'_> {
             }
             !stop()
         });
-        self.settle(flushed)?;
+        self.sender.keep(flushed)?;
         fail::fail_point!("kafka::before-commit");
         let committed = self.sender.producer.commit();
-        self.settle(committed)?;
+        self.sender.keep(committed)?;
         fail::fail_point!("kafka::after-commit");
         self.feed.committed();
         self.committed = self.progress.clone();
         self.committed_at = Instant::now();
         self.report();
         Ok(())
-    }
-
-    fn settle(&mut self, result: Result<(), crate::sinks::kafka::client::Failure>) -> Result<(), Error> {
-        result.map_err(|failure| {
-            self.sender.failed = Some(failure);
-            Error::Interrupted
-        })
     }
 
     /// Says where it stands.
