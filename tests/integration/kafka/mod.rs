@@ -24,6 +24,8 @@ mod sessions;
 mod stage;
 #[cfg(feature = "kafka")]
 mod trouble;
+#[cfg(feature = "kafka")]
+mod young;
 
 use pgtape::sandbox::{KafkaOptions, KafkaPrograms, PrivateKafka};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, Message, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
 use rdkafka::util::Timeout;
 
@@ -27,7 +27,10 @@ impl ProducerContext for Heard {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        let Err((error, message)) = result else { return };
+        let (error, message) = match result {
+            Ok(message) => return self.delivered(message),
+            Err((error, message)) => (error, message),
+        };
         // What is thrown away with the producer was never delivered, and nobody waits for it.
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PurgeQueue) {
             let failure = Failure::of(&format!("produce to {}", message.topic()), error, None);
@@ -37,6 +40,20 @@ impl ProducerContext for Heard {
                 }
                 (failure, _) => failure,
             });
+        }
+    }
+}
+
+impl Heard {
+    /// librdkafka takes a batch for delivered, without an offset, when a later one of its partition was acknowledged. But a
+    /// broker that knows nothing of the producer yet takes any batch as the first: if it had refused the one before, as it
+    /// does while it still makes the partition, those records are not there.
+    fn delivered(&self, message: &BorrowedMessage<'_>) {
+        if message.offset() < 0 {
+            let topic = message.topic();
+            self.not_delivered(Failure::Doubt(format!(
+                "produce to {topic}: a batch was not acknowledged, a later one was"
+            )));
         }
     }
 }
@@ -130,7 +147,8 @@ impl Producer {
     /// Waits until everything is delivered; `go_on` is asked now and then whether to wait.
     pub fn flush(&self, go_on: impl Fn() -> bool) -> Result<(), Failure> {
         loop {
-            // With a time to wait the wrapper would spin on the clock; it is woken by nothing anyway.
+            // With a time to wait the wrapper would spin on the clock; it is woken by nothing anyway. Once this says that
+            // nothing is left, every report of a delivery has been heard.
             let flushed = self.inner.flush(Duration::ZERO);
             if let Some(failure) = self.heard.undelivered() {
                 return Err(failure);

@@ -47,7 +47,8 @@ pub(super) fn producer(link: &Link, id: &str, delivery: Delivery, bounds: &Bound
     config
         .set("enable.idempotence", "true")
         .set("acks", "all")
-        .set("delivery.report.only.error", "true")
+        // Each delivery is looked at: see `Heard::delivered`.
+        .set("delivery.report.only.error", "false")
         .set("message.max.bytes", (sizes.record_max + (64 << 10)).to_string())
         // Below the transaction's: what cannot be delivered is known before the coordinator gives up.
         .set("message.timeout.ms", (timeout * 3 / 4).to_string());

@@ -13,6 +13,8 @@ use crate::sinks::kafka::settings::{Link, NewTopics};
 
 /// How long a broker may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(15);
+/// How often it is looked whether a topic is there.
+const MADE_POLL: Duration = Duration::from_millis(20);
 
 /// How long it is looked for why no broker answers.
 const WHY_TIMEOUT: Duration = Duration::from_secs(3);
@@ -74,6 +76,23 @@ impl Topics {
             all += ends.map_err(|error| self.failure(&format!("look at the end of {topic}"), &error))?.1;
         }
         Ok(all)
+    }
+
+    /// Waits until every partition of a topic answers. A broker tells of a topic before it can append to it; what it refuses
+    /// then can be lost without a word, for it takes whatever comes next for a producer's first batch.
+    pub fn wait_for(&self, topic: &str) -> Result<(), Failure> {
+        let started = Instant::now();
+        loop {
+            let facts = self.list()?.get(topic).copied();
+            match facts.map(|facts| self.appended(topic, facts.partitions)) {
+                Some(Ok(_)) => return Ok(()),
+                Some(Err(failure)) if started.elapsed() > TIMEOUT => return Err(failure),
+                None if started.elapsed() > TIMEOUT => {
+                    return Err(Failure::Doubt(format!("the brokers do not tell of the topic {topic}")));
+                }
+                Some(Err(_)) | None => std::thread::sleep(MADE_POLL),
+            }
+        }
     }
 
     /// Makes a topic; one that is there already is left as it is.

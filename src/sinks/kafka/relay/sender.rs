@@ -102,13 +102,16 @@ impl<'a> Sender<'a> {
 
     fn make_known(&mut self, topic: &str) -> Result<(), PutError> {
         let create = |topics: &Topics| -> Result<(), Failure> {
-            if topics.list()?.contains_key(topic) {
-                return Ok(());
-            }
             match &self.settings.create {
-                Some(how) => topics.create(topic, how),
-                None => Err(Failure::Unfit(format!("the topic {topic} does not exist, and topics.create is false"))),
+                _ if topics.list()?.contains_key(topic) => {}
+                Some(how) => topics.create(topic, how)?,
+                None => {
+                    return Err(Failure::Unfit(format!(
+                        "the topic {topic} does not exist, and topics.create is false"
+                    )));
+                }
             }
+            topics.wait_for(topic)
         };
         match create(&self.topics) {
             Err(Failure::Unfit(why)) => return Err(PutError::Unfit(why)),
