@@ -188,24 +188,25 @@ impl Changes {
     /// Produces a change of a row.
     fn row(&mut self, id: u32, change: Change<'_>, lsn: Lsn, at: Position, out: &mut dyn Out) -> Result<(), Error> {
         let Some(route) = self.route(id)? else { return Ok(()) };
-        let (table, topic) = (route.relation.table.clone(), Arc::clone(&route.topic));
-        if self.catching_up && self.stopped.has(&table, at) {
+        let (relation, topic) = (Arc::clone(&route.relation), Arc::clone(&route.topic));
+        let table = &relation.table;
+        if self.catching_up && self.stopped.has(table, at) {
             return Ok(());
         }
         self.first_event(lsn, out)?;
-        let stamp = self.unit.stamp(lsn, self.number(&table));
+        let stamp = self.unit.stamp(lsn, self.number(table));
         self.records.clear();
         let Some(Some(route)) = self.routes.get(&id) else { return Ok(()) };
         match route.put(change, &stamp, &mut self.scratch, &mut self.records) {
-            Ok(events) => self.numbers.count(Some(&table), events),
+            Ok(events) => self.numbers.count(Some(table), events),
             Err(unfit) => {
-                self.unfit(Spot { table: &table, topic: &topic, at, part: 0 }, &unfit.to_string(), out)?;
+                self.unfit(Spot { table, topic: &topic, at, part: 0 }, &unfit.to_string(), out)?;
                 // The row has left its old key, whatever became of the new one.
                 let Change::Update(Some((OldKind::Key, old)), _) = change else { return Ok(()) };
                 return self.row(id, Change::Delete(OldKind::Key, old), lsn, at, out);
             }
         }
-        self.give(Spot { table: &table, topic: &topic, at, part: 0 }, out)
+        self.give(Spot { table, topic: &topic, at, part: 0 }, out)
     }
 
     /// Gives the records at hand to `out`. Of a change of the key the delete of the old one stands, though the new row does

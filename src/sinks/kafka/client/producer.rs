@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use rdkafka::bindings::rd_kafka_flush;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::types::RDKafkaRespErr;
 use rdkafka::util::Timeout;
 
 use super::Failure;
@@ -20,8 +22,10 @@ pub const PART: &str = "pgtape.part";
 
 /// How long the coordinator is waited for at the start.
 const INIT_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long is waited before a full queue is tried again, or a flush is looked at.
+/// How long is waited before a full queue is tried again.
 const QUANTUM: Duration = Duration::from_micros(300);
+/// How often a flush asks whether to go on, milliseconds.
+const FLUSH_STEP_MS: i32 = 50;
 
 impl ProducerContext for Heard {
     type DeliveryOpaque = ();
@@ -147,21 +151,28 @@ impl Producer {
     /// Waits until everything is delivered; `go_on` is asked now and then whether to wait.
     pub fn flush(&self, go_on: impl Fn() -> bool) -> Result<(), Failure> {
         loop {
-            // With a time to wait the wrapper would spin on the clock; it is woken by nothing anyway. Once this says that
-            // nothing is left, every report of a delivery has been heard.
-            let flushed = self.inner.flush(Duration::ZERO);
+            let flushed = self.flush_step();
+            // Once nothing is left, every report of a delivery has been heard.
             if let Some(failure) = self.heard.undelivered() {
                 return Err(failure);
             }
             match flushed {
-                Ok(()) => return Ok(()),
-                Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)) if go_on() => std::thread::sleep(QUANTUM),
-                Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut)) => {
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => return Ok(()),
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR__TIMED_OUT if go_on() => {}
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR__TIMED_OUT => {
                     return Err(Failure::Doubt("stopped while records were on their way".into()));
                 }
-                Err(error) => return Err(self.failure("deliver what is queued", &error)),
+                error => return Err(self.failure("deliver what is queued", &KafkaError::Flush(error.into()))),
             }
         }
+    }
+
+    /// Waits a step. The wrapper's own `flush` asks librdkafka to wait for no time at all, again and again: batches would
+    /// linger, for they are sent at once only as long as a flush waits.
+    #[allow(unsafe_code)]
+    fn flush_step(&self) -> RDKafkaRespErr {
+        // SAFETY: the pointer is that of a living producer, which `self` keeps; the call may be made from any thread.
+        unsafe { rd_kafka_flush(self.inner.client().native_ptr(), FLUSH_STEP_MS) }
     }
 
     /// Commits the transaction: everything sent since `begin`, or nothing. What was queued must have been flushed.

@@ -11,7 +11,10 @@ use super::{Failure, Sizes};
 use crate::sinks::kafka::settings::{Bounds, Delivery, Link};
 
 /// Records in the producer's queue take at most this, KiB: when it is full the tape is not read on.
-const QUEUE_KIB_MAX: u32 = 128 << 10;
+const QUEUE_KIB_MAX: u32 = 16 << 10;
+/// A batch that is not full waits so long for more, milliseconds; a commit waits for none. While records that are older
+/// wait for a broker's answer, librdkafka looks for it without a pause: so this is longer than a full queue takes.
+const LINGER_MS: u32 = 100;
 /// Bytes of one batch, before compression.
 const BATCH_BYTES_MAX: usize = 1 << 20;
 
@@ -36,7 +39,7 @@ pub(super) fn producer(link: &Link, id: &str, delivery: Delivery, bounds: &Bound
     let timeout = bounds.timeout.as_millis();
     let mut config = ClientConfig::new();
     config
-        .set("linger.ms", "2")
+        .set("linger.ms", LINGER_MS.to_string())
         .set("batch.size", BATCH_BYTES_MAX.min(sizes.batch_max).to_string())
         .set("batch.num.messages", "100000")
         .set("queue.buffering.max.messages", "1000000")

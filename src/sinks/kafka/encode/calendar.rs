@@ -1,6 +1,6 @@
 //! Postgres's dates and times (`datestyle=ISO`) as numbers: proleptic Gregorian, years of any length, `BC`.
 
-use super::number::print;
+use super::number::put_padded;
 
 pub(super) const DAY_US: i64 = 86_400_000_000;
 const SECOND_US: i64 = 1_000_000;
@@ -63,7 +63,11 @@ impl Date {
             0..=9_999 => {}
             _ => out.push(b'-'),
         }
-        print(format_args!("{:04}-{:02}-{:02}", self.year.abs(), self.month, self.day), out);
+        put_padded(self.year.unsigned_abs(), 4, out);
+        out.push(b'-');
+        put_padded(self.month.unsigned_abs(), 2, out);
+        out.push(b'-');
+        put_padded(self.day.unsigned_abs(), 2, out);
     }
 }
 
@@ -148,13 +152,18 @@ pub(super) fn is_infinite(text: &[u8]) -> bool {
 /// Appends `HH:MM:SS`, and a fraction of `digits` digits (`None`: as many as it needs).
 pub(super) fn put_clock(day_us: i64, digits: Option<usize>, out: &mut Vec<u8>) {
     let (seconds, fraction) = (day_us / SECOND_US, day_us % SECOND_US);
-    print(format_args!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60), out);
+    put_padded((seconds / 3_600).unsigned_abs(), 2, out);
+    for part in [seconds / 60 % 60, seconds % 60] {
+        out.push(b':');
+        put_padded(part.unsigned_abs(), 2, out);
+    }
     match digits {
         Some(0) => {}
         None if fraction == 0 => {}
         Some(_) | None => {
             let start = out.len();
-            print(format_args!(".{fraction:06}"), out);
+            out.push(b'.');
+            put_padded(fraction.unsigned_abs(), 6, out);
             let shortest = || out.iter().rposition(|byte| *byte != b'0').map_or(out.len(), |last| last + 1);
             let end = digits.map_or_else(shortest, |digits| start + 1 + digits.min(6));
             out.truncate(end);

@@ -24,6 +24,14 @@ pub(super) fn put_bool<A: Atoms>(text: &[u8], out: &mut Vec<u8>) -> Result<(), &
     Ok(())
 }
 
+/// Appends a number that is not negative, with zeros before it up to `width` digits.
+pub(super) fn put_padded(number: u64, width: usize, out: &mut Vec<u8>) {
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(number).as_bytes();
+    out.extend(std::iter::repeat_n(b'0', width.saturating_sub(digits.len())));
+    out.extend_from_slice(digits);
+}
+
 /// Appends anything that prints as ASCII.
 pub(in super::super) fn print(number: impl std::fmt::Display, out: &mut Vec<u8>) {
     use std::io::Write;
@@ -34,6 +42,15 @@ pub(in super::super) fn print(number: impl std::fmt::Display, out: &mut Vec<u8>)
 mod tests {
     use super::*;
     use crate::sinks::kafka::json::Json;
+
+    #[test]
+    fn zeros_fill_up_to_a_width() {
+        for (number, width, want) in [(0, 2, "00"), (7, 4, "0007"), (12_345, 4, "12345"), (0, 0, "0")] {
+            let mut out = Vec::new();
+            put_padded(number, width, &mut out);
+            assert_eq!(out, want.as_bytes());
+        }
+    }
 
     #[test]
     fn integers_are_copied_or_refused() {

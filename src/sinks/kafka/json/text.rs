@@ -13,9 +13,24 @@ pub(super) fn put_str(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// So many bytes are looked at together, as the processor likes it.
+const TOGETHER: usize = 32;
+
+const fn is_special(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+/// The first byte that cannot stand for itself.
+fn find_special(text: &[u8]) -> Option<usize> {
+    let (chunks, _rest) = text.as_chunks::<TOGETHER>();
+    let plain = |chunk: &&[u8; TOGETHER]| !chunk.iter().fold(false, |found, &byte| found | is_special(byte));
+    let passed = chunks.iter().take_while(plain).count() * TOGETHER;
+    Some(passed + text[passed..].iter().position(|&byte| is_special(byte))?)
+}
+
 /// Appends a JSON string's inside.
 fn put_escaped(mut rest: &[u8], out: &mut Vec<u8>) {
-    while let Some(at) = rest.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+    while let Some(at) = find_special(rest) {
         out.extend_from_slice(&rest[..at]);
         match rest[at] {
             special @ (b'"' | b'\\') => out.extend_from_slice(&[b'\\', special]),
