@@ -71,23 +71,28 @@ fn catch_up(broker: &PrivateKafka, plan: &Plan) -> Result<Vec<Case>, Error> {
     }
     running.terminate(LIMIT)?;
     let (mut ours, mut java, mut cpu, mut allowed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut payloads = None;
-    for round in 1..=plan.rounds {
+    let by_pgtape = |round: u32| {
         let prefix = format!("bench{round}");
-        let (rate, cpu_us) = produce(with_sink(&service, broker, &prefix, "earliest")?, plan.rows)?;
-        let file = match payloads.take() {
-            Some(file) => file,
-            None => payloads_of(broker, &format!("{prefix}.openmatch.trades"))?,
+        produce(with_sink(&service, broker, &prefix, "earliest")?, plan.rows)
+    };
+    // The first round warms the broker up, and gives Java's tool its payloads.
+    by_pgtape(0)?;
+    let payloads = payloads_of(broker, "bench0.openmatch.trades")?;
+    let by_java = |round: u32| java_rate(broker, &format!("java{round}"), payloads.path(), plan.rows);
+    by_java(0)?;
+    for round in 1..=plan.rounds {
+        let ((rate, cpu_us), java_rate) = if round % 2 == 1 {
+            let ours = by_pgtape(round)?;
+            (ours, by_java(round)?)
+        } else {
+            let java = by_java(round)?;
+            (by_pgtape(round)?, java)
         };
-        java.push(java_rate(broker, &format!("java{round}"), file.path(), plan.rows)?);
-        println!(
-            "  round {round}: pgtape {rate:.0}, Java {:.0} records/s; {cpu_us:.2} us a record",
-            java[java.len() - 1]
-        );
+        println!("  round {round}: pgtape {rate:.0}, Java {java_rate:.0} records/s; {cpu_us:.2} us a record");
         ours.push(rate);
+        java.push(java_rate);
         cpu.push(cpu_us);
         allowed.push(TARGET_CPU_US);
-        payloads = Some(file);
     }
     Ok(vec![
         Case::speed("kafka-catch-up".into(), ours, Against { name: "Java's producer tool", values: java }, TARGET_RATE)

@@ -56,7 +56,7 @@ pub struct Kafka {
     pub transaction_age: Duration,
     /// The coordinator ends a transaction after this.
     pub transaction_timeout: Duration,
-    /// What is waited for more at the tape's end.
+    /// Time from a commit to the next transaction.
     pub linger: Duration,
     /// Masked columns are hashed with this.
     pub mask_secret: Secret,

@@ -109,7 +109,7 @@ pub struct Bounds {
     pub bytes_max: u64,
     /// Time since its first record, while more is coming.
     pub age_max: Duration,
-    /// Time since its first record, at the tape's end: what is waited for more to come.
+    /// Time from a commit to the next one's first record: what comes meanwhile is gathered.
     pub linger: Duration,
     /// The coordinator ends a transaction that is open for longer.
     pub timeout: Duration,

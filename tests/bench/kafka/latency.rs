@@ -35,17 +35,17 @@ pub fn measure(broker: &PrivateKafka, plan: &Plan) -> Result<Vec<Case>, Error> {
     println!("kafka-latency: {RATE} transactions a second");
     let backlog = Backlog::prepare()?;
     let (mut ours, mut bare, mut exact) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 1..=plan.rounds.min(3) {
-        ours.push(of_pgtape(&backlog, broker, &format!("late{round}"))?);
-        bare.push(of_producer(broker, &format!("bare{round}"), false)?);
-        exact.push(of_producer(broker, &format!("exact{round}"), true)?);
-        let last = |values: &[f64]| values.last().copied().unwrap_or_default();
-        println!(
-            "  round {round}: pgtape {:.1}, bare {:.1}, transactional {:.1} ms",
-            last(&ours),
-            last(&bare),
-            last(&exact)
-        );
+    // The first round warms the broker up.
+    for round in 0..=plan.rounds.min(3) {
+        let of_ours = of_pgtape(&backlog, broker, &format!("late{round}"))?;
+        let of_bare = of_producer(broker, &format!("bare{round}"), false)?;
+        let of_exact = of_producer(broker, &format!("exact{round}"), true)?;
+        println!("  round {round}: pgtape {of_ours:.1}, bare {of_bare:.1}, transactional {of_exact:.1} ms");
+        if round > 0 {
+            ours.push(of_ours);
+            bare.push(of_bare);
+            exact.push(of_exact);
+        }
     }
     let case = |name: &str, against: &'static str, values| {
         Case::memory(name, ours.clone(), Against { name: against, values }, TARGET_LATENCY).in_unit("ms p99")

@@ -142,11 +142,12 @@ impl Changes {
     /// Takes in what a message says of tables.
     fn learn(&mut self, message: &Message<'_>) {
         match message {
-            Message::Relation(announced) => {
-                if self.relations.learn(announced) != RelationChange::Same {
+            Message::Relation(announced) => match self.relations.learn(announced) {
+                RelationChange::Same => {}
+                RelationChange::New | RelationChange::ColumnsDropped | RelationChange::Other => {
                     self.routes.remove(&announced.id);
                 }
-            }
+            },
             Message::Facts(facts) => {
                 self.routes.remove(&facts.relation.id);
                 self.facts.insert(facts.relation.id, facts.clone());

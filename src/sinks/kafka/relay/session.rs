@@ -159,6 +159,9 @@ fn follow(thread: &mut Thread, work: &mut Work<'_>) -> Result<Ended, Error> {
             }
             continue;
         }
+        if work.rest().is_some_and(|rest| !thread.idle.pause(rest)) {
+            return last(thread, work);
+        }
         let end = reader.watermark().get();
         if thread.setup.only.is_some_and(|only| reader.position() >= only.to) {
             return last(thread, work);

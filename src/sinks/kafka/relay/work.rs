@@ -119,10 +119,17 @@ impl Work<'_> {
     /// When, at the tape's end, something should be committed; `None`: there is nothing.
     pub(super) fn commit_at(&self) -> Option<Instant> {
         match &self.sender.open {
-            Some(open) => Some(open.since + self.settings.bounds.linger),
+            Some(open) => Some(open.since),
             None if self.feed.has_notes() => Some(self.committed_at + NOTES),
             None => (self.progress != self.committed).then(|| self.committed_at + QUIET),
         }
+    }
+
+    /// How long the next transaction should not begin yet: a coordinator that still ends the last one sends whoever comes
+    /// away, for longer than this; and more is gathered meanwhile.
+    pub(super) fn rest(&self) -> Option<Duration> {
+        let left = self.settings.bounds.linger.checked_sub(self.committed_at.elapsed())?;
+        (self.sender.open.is_none() && !left.is_zero()).then_some(left)
     }
 
     /// Commits what is open, and the position with it; if nothing is open, the position alone.
