@@ -77,9 +77,11 @@ fn one(raw: raw::Kafka, environment: &Environment) -> Result<Kafka, Refusal> {
     if !(MESSAGE_BYTES_MIN..=MESSAGE_BYTES_MAX).contains(&raw.message_max.0) {
         return Err(refuse(&of("message_max"), format!("{} is out of range", raw.message_max), "1 KiB to 1 GiB"));
     }
-    if raw.transaction_records == 0 || raw.transaction_bytes.0 < raw.message_max.0 {
-        let hint = "at least one record, and at least message_max";
-        return Err(refuse(&of("transaction_bytes"), "is less than one record", hint));
+    if raw.transaction_records == 0 {
+        return Err(refuse(&of("transaction_records"), "is none", "at least one record"));
+    }
+    if raw.transaction_bytes.0 < raw.message_max.0 {
+        return Err(refuse(&of("transaction_bytes"), "is less than one record", "at least message_max"));
     }
     let form = form(&raw, &key)?;
     let mask_secret = secret(&raw, &key)?;

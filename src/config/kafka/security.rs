@@ -27,6 +27,13 @@ const OURS: &[&str] = &[
     "client.id",
 ];
 
+/// Secrets, and where they are to be written instead.
+const SECRET: &[(&str, &str)] = &[
+    ("sasl.password", "name a file in security.password_file, or set PGTAPE_KAFKA_PASSWORD"),
+    ("ssl.key.password", "name a file in security.key_password_file"),
+    ("ssl.key.pem", "name a file in security.key_file"),
+];
+
 /// A text that may be secret: never shown.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(pub String);
@@ -44,6 +51,9 @@ pub(super) fn properties(raw: &Kafka, environment: &Environment, key: &str) -> R
         if OURS.contains(&name.as_str()) {
             let what = format!("{name} is pgtape's own business");
             return Err(refuse(&format!("{key}.properties"), what, "leave it out"));
+        }
+        if let Some((_, hint)) = SECRET.iter().find(|(secret, _)| secret == name) {
+            return Err(refuse(&format!("{key}.properties"), format!("{name} is a secret"), hint));
         }
         properties.push((name.clone(), Secret(value.clone())));
     }

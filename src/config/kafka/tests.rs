@@ -32,6 +32,8 @@ fn a_sink_needs_brokers_and_a_prefix() {
     check("brokers = 'b'\ntopic_prefix = 'p'\ntransaction_timeout = '1 h'", "2 s to 15 min");
     check("brokers = 'b'\ntopic_prefix = 'p'\nmessage_max = '1 kB'", "1 KiB to 1 GiB");
     check("brokers = 'b'\ntopic_prefix = 'p'\nproperties = { acks = '1' }", "own business");
+    check("brokers = 'b'\ntopic_prefix = 'p'\nproperties = { 'sasl.password' = 'x' }", "is a secret");
+    check("brokers = 'b'\ntopic_prefix = 'p'\ntransaction_records = 0", "transaction_records");
     check("brokers = 'b'\ntopic_prefix = 'p'\nsecurity = { user = 'u' }", "without sasl");
     check("brokers = 'b'\ntopic_prefix = 'p'\nsecurity = { sasl = 'plain', user = 'u' }", "PGTAPE_KAFKA_PASSWORD");
     check("brokers = 'b'\ntopic_prefix = 'p'\nsecurity = { ca_file = '/etc/hosts' }", "without tls");

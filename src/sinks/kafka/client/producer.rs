@@ -88,6 +88,18 @@ pub struct Producer {
 }
 
 impl Producer {
+    /// What librdkafka does not like about the properties, if anything.
+    pub fn check(link: &Link, id: &str, delivery: Delivery, bounds: &Bounds, sizes: Sizes) -> Option<String> {
+        let config: ClientConfig = properties::producer(link, id, delivery, bounds, sizes);
+        match config.create_native_config() {
+            Ok(_) => None,
+            // Not the value: it may be a secret.
+            Err(KafkaError::ClientConfig(_, what, name, _)) if what.contains(&name) => Some(what),
+            Err(KafkaError::ClientConfig(_, what, name, _)) => Some(format!("{name}: {what}")),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
     /// Connects, and fences whoever had the transactional id.
     pub fn start(link: &Link, id: &str, delivery: Delivery, bounds: &Bounds, sizes: Sizes) -> Result<Self, Failure> {
         let config: ClientConfig = properties::producer(link, id, delivery, bounds, sizes);

@@ -72,6 +72,16 @@ pub(super) fn begin(
     Ok(Begun { producer, topics, found })
 }
 
+/// Refuses properties that librdkafka does not know, or does not take.
+pub(super) fn refuse_properties(settings: &Settings) -> Result<(), Refusal> {
+    let sizes = Sizes { record_max: settings.message_bytes_max, batch_max: settings.message_bytes_max };
+    let wrong = Producer::check(&settings.link, &settings.id, settings.delivery, &settings.bounds, sizes);
+    wrong.map_or(Ok(()), |wrong| {
+        let what = format!("the properties of the Kafka sink {} cannot be used: {wrong}", settings.name);
+        Err(Refusal::new(Kind::Usage, what, "mend [kafka.properties]: they are librdkafka's (CONFIGURATION.md there)"))
+    })
+}
+
 fn make_progress_topic(topics: &Topics, settings: &Settings) -> Result<(), NotBegun> {
     let name = &settings.progress_topic;
     let partitions = match topics.list()?.get(name) {

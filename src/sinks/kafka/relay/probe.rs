@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::begin::wrong_progress_topic;
+use super::begin::{refuse_properties, wrong_progress_topic};
 use super::look::{Look, look};
 use crate::refusal::Refusal;
 use crate::sinks::kafka::changes::Format;
@@ -37,6 +37,10 @@ pub enum Verdict {
 #[must_use]
 pub fn probe(settings: &Settings, tape_dir: &Path) -> Vec<Probe> {
     let mut probes = Vec::new();
+    if let Err(refusal) = refuse_properties(settings) {
+        probes.push(wrong("kafka_brokers", refusal.what, refusal.hint));
+        return probes;
+    }
     let topics = match brokers(settings, &mut probes) {
         Some(topics) => topics,
         None => return probes,
