@@ -24,7 +24,7 @@ jvm() { java -Xmx512m -XX:+UseSerialGC -Dlog4j2.configurationFile="$here/log4j2.
 
 # Whether what a folder's pid file names runs: that process, told by a word of its command line. The number may be another
 # process's by now, or have been copied along.
-runs() { [ -f "$1/pid" ] && tr '\0' ' ' <"/proc/$(cat "$1/pid")/cmdline" 2>/dev/null | grep -qF "$2"; }
+runs() { [ -f "$1/pid" ] && tr '\0' ' ' 2>/dev/null <"/proc/$(cat "$1/pid")/cmdline" | grep -qF "$2"; }
 running() { runs "$home" "$home/server.properties"; }
 registry_runs() { runs "$registry_home" "$registry_home/runner.jar"; }
 

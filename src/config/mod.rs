@@ -25,6 +25,9 @@ pub use kafka_outbox::{KafkaOutbox, OutboxColumns, OutboxStatus, RawKafkaOutbox,
 pub use overrides::{Environment, Overrides, arguments, this_program};
 pub use units::{Bytes, Span};
 
+/// Where to look when a file cannot be parsed.
+const HINT: &str = "every key is described in config/pgtape.toml, those of [[kafka]] in config/kafka.toml; \
+     durations and sizes are texts (\"5 ms\", \"64 MiB\"), a Kafka sink is [[kafka]] with two brackets";
 /// What is used when neither a file nor tables are named.
 const BUILT_IN: &str = include_str!("../../config/pgtape.toml");
 
@@ -275,6 +278,6 @@ fn parse(text: &str, name: &str) -> Result<raw::Raw, Refusal> {
         let line = e.span().map_or(String::new(), |s| format!(":{}", 1 + text[..s.start].matches('\n').count()));
         // The message alone: the error's own text would quote the line, which may hold a password.
         let message = e.message().lines().collect::<Vec<_>>().join(" ");
-        Refusal::new(Kind::Usage, format!("{name}{line}: {message}"), "every key is described in config/pgtape.toml")
+        Refusal::new(Kind::Usage, format!("{name}{line}: {message}"), HINT)
     })
 }

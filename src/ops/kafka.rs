@@ -8,6 +8,7 @@ use crate::config::kafka::Kafka;
 use crate::model::{Position, TableName};
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::kafka::orders::{Obeyed, Order};
+use crate::tape;
 
 /// The configured sink called `name`.
 pub fn named<'a>(config: &'a Config, name: &str) -> Result<&'a Kafka, Refusal> {
@@ -70,6 +71,8 @@ impl<F: AsyncFn(Order) -> Result<Obeyed, Refusal>> Command for Change<'_, F> {
         let name = self.name;
         let (verb, steps, consequences) = match &order {
             Order::Move { to } => {
+                let info = tape::info(&self.config.tape.dir).map_err(tape::Error::into_refusal)?;
+                info.refuse_outside(*to)?;
                 let to = Position::whole(*to);
                 let repeats = "commits after it that were produced before are produced again, with the same \
                      pgtape.position; commits up to it that were not, never are";
@@ -144,10 +147,14 @@ impl<F: AsyncFn(Stretch) -> Result<u64, Refusal>> Command for Replay<'_, F> {
             suffix => format!("to the topics of the sink with '{suffix}' appended"),
         };
         let again = "who reads those topics gets records once more, with the same pgtape.position".to_owned();
+        let appended =
+            "topics of these names that are there already are appended to: what was replayed into them before \
+             is there twice, with the same pgtape.position"
+                .to_owned();
         Ok(Plan {
             command: "kafka replay".into(),
             steps: vec![format!("produce what the tape holds after {from} up to {to} as {sink} does, {where_to}")],
-            consequences: if suffix.is_empty() { vec![again] } else { Vec::new() },
+            consequences: vec![if suffix.is_empty() { again } else { appended }],
             obstacle: None,
             detail: json!({"sink": sink, "from": from, "to": to, "topic_suffix": suffix}),
         })

@@ -1,6 +1,7 @@
 //! The Kafka sinks: built from the configuration, started, supervised together.
 
-use std::collections::HashMap;
+mod tables;
+
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -10,10 +11,9 @@ use super::ingest::{Aim, Ingest};
 use super::status::now_us;
 use crate::config::kafka as typed;
 use crate::config::{Config, SinkName};
-use crate::model::{Identity, Pattern, TableName};
+use crate::model::{Pattern, TableName};
 use crate::ops::doctor::Check;
 use crate::ops::{self, kafka::Stretch};
-use crate::pg::{self, Purpose};
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::kafka::changes::{self, Format, Mask, Secret, Special, Truncate, Unfitting};
 use crate::sinks::kafka::json::{Compat, Decimals, Intervals, Modes, Times};
@@ -26,11 +26,8 @@ use crate::sinks::kafka::settings::{Bounds, Delivery, FeedSettings, Initial, Lin
 use crate::sinks::kafka::topic::{self, Template};
 use crate::sinks::standby::StandbyReader;
 use crate::sinks::{self, checkpoints};
-use crate::source::{
-    self,
-    tables::{CatalogTable, read_catalog},
-};
 use crate::tape::{self, Pins, TapeId, Watermark};
+pub(super) use tables::refuse_tables;
 
 /// The files of the Kafka sinks, in the data directory.
 const DIRECTORY: &str = "kafka";
@@ -105,70 +102,6 @@ async fn stop_or_first_error(
     Ok(())
 }
 
-/// Refuses, before anything is streamed, sinks whose topics could not be right: of tables that do not send whole old rows
-/// to who needs them, and of tables that would share a topic.
-pub(super) async fn refuse_tables(config: &Config, version: &str) -> Result<(), Refusal> {
-    table_refusals(config, version).await?.into_iter().next().map_or(Ok(()), Err)
-}
-
-async fn table_refusals(config: &Config, version: &str) -> Result<Vec<Refusal>, Refusal> {
-    if config.kafka.is_empty() || !config.has_sink(SinkName::Kafka) {
-        return Ok(Vec::new());
-    }
-    let doing = "look at the tables of the Kafka sinks";
-    let session = pg::connect(config.address()?, Purpose::Control).await.map_err(|e| e.into_refusal(doing))?;
-    let catalog = read_catalog(&session).await.map_err(source::Error::into_refusal)?;
-    let captured: Vec<&CatalogTable> =
-        catalog.iter().filter(|table| table.root.is_none() && config.captures(&table.name)).collect();
-    let (mut refusals, mut owners) = (Vec::new(), HashMap::new());
-    for sink in &config.kafka {
-        let settings = settings(config, sink, version)?;
-        let FeedSettings::Changes(changes) = &settings.feed else { continue };
-        refusals.extend(partial_rows(&settings, changes, &captured));
-        refusals.extend(shared_topics(&settings, changes, &captured));
-        for table in captured.iter().filter(|table| changes.includes(&table.name)) {
-            let topic = (sink.brokers.clone(), changes.topic_of(&table.name));
-            let owner: &String = owners.entry(topic.clone()).or_insert_with(|| settings.name.clone());
-            if *owner != settings.name {
-                let what = format!("the Kafka sinks {owner} and {} would both produce to {}", settings.name, topic.1);
-                let hint = "give one of them another topic_prefix or topic, or exclude the table there";
-                refusals.push(Refusal::new(Kind::Usage, what, hint));
-            }
-        }
-    }
-    Ok(refusals)
-}
-
-/// Who reads whole old rows must get them.
-fn partial_rows(settings: &Settings, changes: &changes::Settings, captured: &[&CatalogTable]) -> Option<Refusal> {
-    let partial = |table: &&&CatalogTable| table.identity != Identity::Full && changes.includes(&table.name);
-    let partial: Vec<_> = captured.iter().filter(partial).filter(|_| changes.whole_rows).collect();
-    let first = partial.first()?;
-    let what = format!(
-        "who reads the topics of the Kafka sink {} needs whole old rows, which {} ({} in all) does not send",
-        settings.name,
-        first.name,
-        partial.len()
-    );
-    let alter = |table: &&&CatalogTable| format!("ALTER TABLE {} REPLICA IDENTITY FULL;", pg::table(&table.name));
-    let hint = format!("run as their owner: {}", partial.iter().map(alter).collect::<Vec<_>>().join(" "));
-    Some(Refusal::new(Kind::Server, what, hint))
-}
-
-/// Tables whose names differ only in characters that topics cannot have would share a topic, and their keys would mix. Who
-/// wants that says so with a template that does not name the table.
-fn shared_topics(settings: &Settings, changes: &changes::Settings, captured: &[&CatalogTable]) -> Option<Refusal> {
-    let produced = |table: &&&CatalogTable| changes.includes(&table.name) && changes.names_table(&table.name);
-    let tables: Vec<&TableName> = captured.iter().filter(produced).map(|table| &table.name).collect();
-    let shared = topic::collisions(|table| changes.topic_of(table), tables);
-    let first = shared.first()?;
-    let names: Vec<String> = first.tables.iter().map(ToString::to_string).collect();
-    let what =
-        format!("{} would share the topic {} of the Kafka sink {}", names.join(" and "), first.topic, settings.name);
-    let hint = "give one of them a topic of its own with [[kafka.table]], or leave it out with exclude";
-    Some(Refusal::new(Kind::Usage, what, hint))
-}
-
 fn make_directory(settings: &Settings) -> Result<(), Refusal> {
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&settings.state_dir);
@@ -217,8 +150,7 @@ pub async fn probe(config: &Config, version: &str) -> Result<Vec<Check>, Refusal
     let all: Vec<Settings> = on.map(|sink| settings(config, sink, version)).collect::<Result<_, _>>()?;
     let dir = config.tape.dir.clone();
     let probes = blocking(move || all.iter().flat_map(|sink| relay::probe(sink, &dir)).collect::<Vec<_>>()).await;
-    let tables = table_refusals(config, version).await?.into_iter();
-    let tables = tables.map(|refusal| Check::finding("kafka_tables", refusal.what, refusal.hint));
+    let tables = tables::checks(config, version).await?;
     let check = |probe: relay::Probe| match probe.verdict {
         Verdict::Fine => Check::ok(probe.check, probe.message),
         Verdict::Better(fix) => Check::advice(probe.check, probe.message, fix),

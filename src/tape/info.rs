@@ -7,7 +7,7 @@ use super::recover::{sealed_end, start, walk};
 use super::scan::{Scan, State};
 use super::window::Window;
 use super::{Error, Follower, Origin, TapeId, Watermark, disk};
-use crate::model::Lsn;
+use crate::model::{Lsn, Position};
 use crate::refusal::{Kind, Refusal};
 
 /// What a tape holds.
@@ -29,6 +29,19 @@ pub struct Info {
     pub bytes: u64,
     /// The segments, oldest first.
     pub segments: Vec<SegmentInfo>,
+}
+
+impl Info {
+    /// Refuses a position that the tape cannot be read on from.
+    pub fn refuse_outside(&self, to: Lsn) -> Result<(), Refusal> {
+        if (self.oldest..=self.newest).contains(&to) {
+            return Ok(());
+        }
+        let whole = Position::whole;
+        let what = format!("the tape does not hold what follows {}", whole(to));
+        let hint = format!("it goes from {} to {}", whole(self.oldest), whole(self.newest));
+        Err(Refusal::new(Kind::Usage, what, hint))
+    }
 }
 
 /// What a segment holds.

@@ -19,7 +19,7 @@ const TOPIC_BYTES_MAX: usize = 249;
 const TIMEOUT_MAX: Duration = Duration::from_secs(15 * 60);
 const TIMEOUT_MIN: Duration = Duration::from_secs(2);
 const MESSAGE_BYTES_MIN: u64 = 1 << 10;
-const MESSAGE_BYTES_MAX: u64 = 1 << 30;
+const MESSAGE_BYTES_MAX: u64 = 512 << 20;
 
 /// All Kafka sinks.
 pub(in crate::config) fn check(all: Vec<raw::Kafka>, environment: &Environment) -> Result<Vec<Kafka>, Refusal> {
@@ -75,7 +75,7 @@ fn one(raw: raw::Kafka, environment: &Environment) -> Result<Kafka, Refusal> {
         return Err(refuse(&of("transaction_age"), what, "less than half of transaction_timeout"));
     }
     if !(MESSAGE_BYTES_MIN..=MESSAGE_BYTES_MAX).contains(&raw.message_max.0) {
-        return Err(refuse(&of("message_max"), format!("{} is out of range", raw.message_max), "1 KiB to 1 GiB"));
+        return Err(refuse(&of("message_max"), format!("{} is out of range", raw.message_max), "1 KiB to 512 MiB"));
     }
     if raw.transaction_records == 0 {
         return Err(refuse(&of("transaction_records"), "is none", "at least one record"));

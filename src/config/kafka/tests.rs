@@ -30,7 +30,7 @@ fn a_sink_needs_brokers_and_a_prefix() {
     check("brokers = 'b'\ntopic_prefix = 'p'\nprofile = 'spark'", "there are debezium, flink and plain");
     check("brokers = 'b'\ntopic_prefix = 'p'\ntopic = '{column}'", "names no topic");
     check("brokers = 'b'\ntopic_prefix = 'p'\ntransaction_timeout = '1 h'", "2 s to 15 min");
-    check("brokers = 'b'\ntopic_prefix = 'p'\nmessage_max = '1 kB'", "1 KiB to 1 GiB");
+    check("brokers = 'b'\ntopic_prefix = 'p'\nmessage_max = '1 kB'", "1 KiB to 512 MiB");
     check("brokers = 'b'\ntopic_prefix = 'p'\nproperties = { acks = '1' }", "own business");
     check("brokers = 'b'\ntopic_prefix = 'p'\nproperties = { 'sasl.password' = 'x' }", "is a secret");
     check("brokers = 'b'\ntopic_prefix = 'p'\ntransaction_records = 0", "transaction_records");

@@ -10,8 +10,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use super::{Failure, Sizes};
 use crate::sinks::kafka::settings::{Bounds, Delivery, Link};
 
-/// Records in the producer's queue take at most this, KiB: when it is full the tape is not read on.
-const QUEUE_KIB_MAX: u32 = 16 << 10;
+/// Records in the producer's queue take at most this, bytes, or twice the largest record: when it is full the tape is not
+/// read on, and what never fits would wait for ever.
+const QUEUE_BYTES_MAX: usize = 16 << 20;
 /// A batch that is not full waits so long for more, milliseconds; a commit waits for none. While records that are older
 /// wait for a broker's answer, librdkafka looks for it without a pause: so this is longer than a full queue takes.
 const LINGER_MS: u32 = 100;
@@ -43,7 +44,7 @@ pub(super) fn producer(link: &Link, id: &str, delivery: Delivery, bounds: &Bound
         .set("batch.size", BATCH_BYTES_MAX.min(sizes.batch_max).to_string())
         .set("batch.num.messages", "100000")
         .set("queue.buffering.max.messages", "1000000")
-        .set("queue.buffering.max.kbytes", QUEUE_KIB_MAX.to_string())
+        .set("queue.buffering.max.kbytes", queue_kib(sizes.record_max).to_string())
         .set("compression.type", "lz4")
         .set("partitioner", "murmur2_random");
     lay(&mut config, link, id);
@@ -59,6 +60,10 @@ pub(super) fn producer(link: &Link, id: &str, delivery: Delivery, bounds: &Bound
         config.set("transactional.id", id).set("transaction.timeout.ms", timeout.to_string());
     }
     config
+}
+
+fn queue_kib(record_bytes_max: usize) -> usize {
+    (2 * record_bytes_max).max(QUEUE_BYTES_MAX).div_ceil(1 << 10)
 }
 
 /// What is heard from a client between calls.
@@ -109,6 +114,18 @@ impl ClientContext for Heard {
         // That all are down follows at once, and says less than why.
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
             self.note(reason);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queue_takes_the_largest_record() {
+        for (record_bytes_max, kib) in [(1 << 10, 16 << 10), (8 << 20, 16 << 10), (512 << 20, 1 << 20)] {
+            assert_eq!(queue_kib(record_bytes_max), kib);
         }
     }
 }

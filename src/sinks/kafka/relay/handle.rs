@@ -1,6 +1,7 @@
 //! What the rest of the service sees of a Kafka sink, and what it may ask of it.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -18,6 +19,9 @@ pub(super) struct Command {
     pub(super) order: Order,
     pub(super) reply: oneshot::Sender<Result<Obeyed, Refusal>>,
 }
+
+/// An order that was not answered within this time is given up.
+const ORDER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A Kafka sink, to look at and to steer. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -61,7 +65,19 @@ impl Handle {
             Refusal::new(Kind::Unreachable, what, "look at it with: pgtape status; then try again")
         };
         self.commands.try_send(Command { order, reply }).map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        match tokio::time::timeout(ORDER_TIMEOUT, answer).await {
+            Ok(answer) => answer.map_err(|_| gone())?,
+            // Nobody waits any more: what has not begun is dropped.
+            Err(_) => {
+                let waited = ORDER_TIMEOUT.as_secs();
+                let what = format!(
+                    "the Kafka sink {} did not come to it within {waited} s, and was told to leave it",
+                    self.name
+                );
+                let hint = "Kafka may be away: pgtape status says so. Look where it stands with: pgtape kafka show";
+                Err(Refusal::new(Kind::Unreachable, what, hint))
+            }
+        }
     }
 
     pub(super) fn update(&self, change: impl FnOnce(&mut Report)) {

@@ -68,12 +68,8 @@ fn plan(settings: &Settings, tape_dir: &Path, keys: &Keys, found: &Found, order:
         }
         Order::Move { to } => {
             let info = tape::info(tape_dir).map_err(tape::Error::into_refusal)?;
+            info.refuse_outside(*to)?;
             let position = Position::whole(*to);
-            if *to < info.oldest || *to > info.newest {
-                let what = format!("the tape does not hold what follows {position}");
-                let range = format!("{} to {}", Position::whole(info.oldest), Position::whole(info.newest));
-                return Err(Refusal::new(Kind::Usage, what, format!("it goes from {range}")));
-            }
             let identity = (&info.origin).into();
             let from = stands.unwrap_or_else(|| super::stand::beginning(identity, position, info.epoch));
             let moves = from.moves + 1;

@@ -187,6 +187,10 @@ impl Thread {
     }
 
     fn obey(&mut self, command: Command) {
+        if command.reply.is_closed() {
+            tracing::warn!(sink = self.handle.name(), order = ?command.order, "who gave this order waits no more: left alone");
+            return;
+        }
         let (settings, dir) = (&self.setup.settings, &self.setup.tape_dir);
         let _ = command.reply.send(obey::obey(settings, dir, &mut self.instance, &command.order));
         self.handle.update(|report| (report.state, report.error) = (State::Starting, None));

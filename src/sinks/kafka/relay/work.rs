@@ -144,10 +144,13 @@ impl Work<'_> {
         self.sender.send_plain(self.keys.progress(), Some(&self.progress.encode()))?;
         fail::fail_point!("kafka::before-flush");
         let stop = self.stop;
-        let (began, handle) = (Instant::now(), self.handle);
+        let (began, handle, told) = (Instant::now(), self.handle, std::cell::Cell::new(false));
         let flushed = self.sender.producer.flush(|| {
             if began.elapsed() > SLOW {
                 let why = format!("Kafka has not acknowledged records for {} s", began.elapsed().as_secs());
+                if !told.replace(true) {
+                    tracing::warn!(sink = handle.name(), why, "waiting for Kafka");
+                }
                 handle.update(|report| (report.state, report.error) = (State::Retrying, Some(why)));
             }
             !stop()
