@@ -88,6 +88,14 @@ impl CursorFile {
         decode().map(Some).map_err(|fault: Fault| Error::damaged(&self.path, 0, fault))
     }
 
+    /// Forgets the cursor.
+    pub fn remove(&self) -> Result<(), Error> {
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", &self.path, error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
     /// Saves the cursor durably. It must not be past the tape's durable end.
     pub fn save(&self, cursor: &Cursor, durable: &Watermark) -> Result<(), Error> {
         let newest = durable.lsn();

@@ -64,10 +64,18 @@ async fn look(config: &Config, version: &str) -> Result<Looked, Refusal> {
                 "compare its tables and exclude with source.tables; pgtape doctor lists what is captured",
             ));
         }
+        refusals.extend(idle_masks(&settings, changes, &captured));
         refusals.extend(partial_rows(&settings, changes, &captured));
         refusals.extend(shared_topics(&settings, changes, &captured));
         for table in captured.iter().filter(|table| changes.includes(&table.name)) {
             let topic = (sink.brokers.clone(), changes.topic_of(&table.name));
+            if config.kafka.iter().any(|other| other.progress_topic == topic.1) {
+                let what = format!(
+                    "the Kafka sink {} would produce {} to the progress topic {}",
+                    settings.name, table.name, topic.1
+                );
+                refusals.push(Refusal::new(Kind::Usage, what, "give the table another topic"));
+            }
             let owner: &String = owners.entry(topic.clone()).or_insert_with(|| settings.name.clone());
             if *owner != settings.name {
                 let what = format!("the Kafka sinks {owner} and {} would both produce to {}", settings.name, topic.1);
@@ -91,6 +99,17 @@ async fn unknown_column(session: &Session, outbox: &KafkaOutbox) -> Result<Optio
         let what = format!("the outbox {} has no column {name}", outbox.table);
         Refusal::new(Kind::Server, what, "name its columns in [kafka.outbox.columns]")
     }))
+}
+
+/// Masks that no table gets would leave in clear what somebody wanted hidden.
+fn idle_masks(settings: &Settings, changes: &changes::Settings, captured: &[&CatalogTable]) -> Option<Refusal> {
+    let is_idle = |special: &&changes::Special| {
+        !special.masks.is_empty() && !captured.iter().any(|table| special.tables.matches(&table.name))
+    };
+    let idle = changes.special.iter().find(is_idle)?;
+    let what =
+        format!("no captured table is {}, whose columns the Kafka sink {} is to mask", idle.tables, settings.name);
+    Some(Refusal::new(Kind::Usage, what, "mend its name in [[kafka.table]], or leave the masks out until it is there"))
 }
 
 /// Who reads whole old rows must get them.

@@ -64,6 +64,11 @@ impl Stage {
         service(&self.server, &self.directory, name, config)
     }
 
+    /// Where the service keeps its own.
+    pub fn data_dir(&self) -> std::path::PathBuf {
+        self.directory.path().join("data")
+    }
+
     /// Waits until the service is ready.
     pub fn wait_ready(&mut self) {
         self.service.wait_ready(READY).unwrap_or_else(|e| panic!("{e}"));

@@ -80,6 +80,24 @@ fn a_topic_deleted_under_the_sink_is_named_and_nothing_is_produced_around_it() {
 }
 
 #[test]
+fn progress_that_is_gone_is_told_and_nothing_begins_anew_by_itself() {
+    let broker = broker(&KafkaOptions::default());
+    let mut stage = Stage::open(seed(), &config(&broker.bootstrap(), ""));
+    stage.load();
+    // The position is noted beside the tape every few seconds.
+    let notes = stage.data_dir().join("kafka");
+    stage.wait_until("the position is noted", |_| std::fs::read_dir(&notes).is_ok_and(|files| files.count() > 0));
+    stage.settle();
+    stage.service.kill9().unwrap();
+    let records = |table: &str| broker.tools().read(&topic(table)).unwrap().len();
+    let before = (records("shop.orders"), records("shop.items"));
+    broker.tool("TopicCommand", &["--delete", "--topic", "pgtape.progress"]).unwrap();
+    stage.service.start_again().unwrap();
+    stage.wait_until("the loss is told", |stage| stage.trouble().contains("is gone from pgtape.progress"));
+    assert_eq!((records("shop.orders"), records("shop.items")), before);
+}
+
+#[test]
 fn a_record_that_the_broker_refuses_as_too_large_is_put_aside_and_the_others_go_on() {
     let broker = broker(&KafkaOptions::default());
     broker.tools().create_topic(&topic("shop.orders"), 3, &["max.message.bytes=20000"]).unwrap();

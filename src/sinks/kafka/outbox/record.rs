@@ -112,11 +112,17 @@ fn own_headers(text: Option<&str>) -> Result<Vec<(String, String)>, &'static str
     let Some(members) = serde_json::from_str::<Option<Members<'_>>>(text.unwrap_or("null")).map_err(refused)? else {
         return Ok(Vec::new());
     };
+    let is_free = |(name, _): &(String, &RawValue)| !is_ours(name);
     let as_text = |(name, value): (String, &RawValue)| match value.get().starts_with('"') {
         true => Ok((name, serde_json::from_str(value.get()).map_err(refused)?)),
         false => Ok((name, value.get().to_owned())),
     };
-    members.0.into_iter().map(as_text).collect()
+    members.0.into_iter().filter(is_free).map(as_text).collect()
+}
+
+/// Names of headers by which readers know an event: a row's own of these names are left out.
+fn is_ours(name: &str) -> bool {
+    matches!(name, "id" | "eventType") || name.starts_with("pgtape.")
 }
 
 /// The members of a JSON object in their order, values unread: a number keeps every digit.
@@ -170,6 +176,8 @@ mod tests {
         let several = r#"{"b":"x\n","a":12345678901234567890.50,"n":null,"o":{"k":[true]},"e":""}"#;
         let number = ("a", "12345678901234567890.50");
         check(Some(several), Ok(&[("b", "x\n"), number, ("n", "null"), ("o", r#"{"k":[true]}"#), ("e", "")]));
+        let ours = r#"{"id":"x","eventType":"y","pgtape.position":"z","ids":"w"}"#;
+        check(Some(ours), Ok(&[("ids", "w")]));
         check(Some("[1]"), Err("is not a JSON object of headers"));
         check(Some("{"), Err("is not a JSON object of headers"));
     }

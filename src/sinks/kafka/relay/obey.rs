@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::begin::{Begun, Instance, NotBegun, begin, progress_of};
+use super::thread::forget_noted;
 use super::work::TOPIC_NOTE;
 use crate::model::{Position, TableName};
 use crate::refusal::{Kind, Refusal};
@@ -33,6 +34,9 @@ pub(super) fn obey(
     };
     let written = plan(settings, tape_dir, &keys, &begun.found, order)?;
     write(settings, &begun, &written.records).map_err(|failure| refusal_of(settings, &failure))?;
+    if matches!(order, Order::Reset | Order::Move { .. }) {
+        forget_noted(settings).map_err(tape::Error::into_refusal)?;
+    }
     tracing::info!(sink = settings.name, ?order, "obeyed");
     Ok(written.obeyed)
 }

@@ -50,6 +50,12 @@ pub fn probe(settings: &Settings, tape_dir: &Path) -> Vec<Probe> {
     rights(settings, &topics, &mut probes);
     match look(settings) {
         Ok(found) => {
+            if found.position.is_none()
+                && let Ok(Some(position)) = super::thread::noted(settings)
+            {
+                let lost = super::stand::lost(settings, position);
+                probes.push(wrong("kafka_progress", lost.what, lost.hint));
+            }
             noted(settings, &topics, &found, &mut probes);
             lag(settings, tape_dir, &found, &mut probes);
         }

@@ -22,7 +22,14 @@ pub fn replay(setup: Setup) -> Result<u64, Refusal> {
             }
         }
     }
-    let records = handle.report().records;
+    let report = handle.report();
+    if let Some(stop) = report.stopped.first() {
+        let what =
+            format!("the replay is not whole: nothing of {} after {}: {}", stop.table, stop.position, stop.reason);
+        obey_alone(&settings, &tape_dir, &Order::Reset)?;
+        return Err(Refusal::new(Kind::Tape, what, "mend that, or replay from a position after it"));
+    }
+    let records = report.records;
     // It has no future: the next one is another.
     obey_alone(&settings, &tape_dir, &Order::Reset)?;
     Ok(records)

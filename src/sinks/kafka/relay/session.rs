@@ -6,7 +6,7 @@ use super::begin::{Begun, NotBegun, begin, noted_topics, progress_of};
 use super::handle::Command;
 use super::idle::Woken;
 use super::sender::Sender;
-use super::thread::{Ended, Thread};
+use super::thread::{Ended, Thread, noted};
 use super::work::{TOPIC_NOTE, Work};
 use super::{catch_up, copy, stand};
 use crate::model::{OP_ALL, Position};
@@ -68,6 +68,7 @@ pub(super) fn run(thread: &mut Thread) -> Result<Ended, Error> {
         clock: thread.setup.clock,
     };
     work.report();
+    thread.pin_tape(&work.committed, &work.feed.stopped());
     let result = copy::rows_first(thread, &mut work).and_then(|gone_on| match gone_on {
         true => follow(thread, &mut work),
         false => Ok(Ended::Stopped),
@@ -109,6 +110,11 @@ fn stand_of(thread: &mut Thread, settings: &Settings, found: &Found) -> Result<O
     if let Some(progress) = progress_of(found)? {
         stand::check(&settings.name, &progress, &setup.identity, oldest, end)?;
         return Ok(Some(progress));
+    }
+    if setup.only.is_none()
+        && let Some(noted) = noted(settings)?
+    {
+        return Err(stand::lost(settings, noted).into());
     }
     if let Some(only) = setup.only {
         return Ok(Some(stand::beginning(setup.identity.clone(), Position::whole(only.from), end.epoch)));

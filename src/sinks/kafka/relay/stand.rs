@@ -4,6 +4,7 @@ use crate::model::{Lsn, Position};
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::cursor::Identity;
 use crate::sinks::kafka::progress::Progress;
+use crate::sinks::kafka::settings::Settings;
 use crate::tape::End;
 
 /// The progress of a sink that has none.
@@ -48,6 +49,18 @@ pub(super) fn check(
         return Err(Refusal::new(Kind::Tape, what, format!("the tape begins after {oldest}; {reset}")));
     }
     Ok(())
+}
+
+/// Refuses to begin anew in silence: Kafka holds no progress, but this service has noted some.
+pub(super) fn lost(settings: &Settings, noted: Position) -> Refusal {
+    let Settings { name, progress_topic, .. } = settings;
+    let what =
+        format!("the progress of the Kafka sink {name} is gone from {progress_topic}; it stood at {noted}, or later");
+    let hint = format!(
+        "go on from there with: pgtape kafka move {name} --to {noted} (what was produced since is produced again), or begin \
+         anew with: pgtape kafka reset {name}"
+    );
+    Refusal::new(Kind::Tape, what, hint)
 }
 
 /// From where the tape is read on, so that what follows `position` is delivered: a source transaction that was split is

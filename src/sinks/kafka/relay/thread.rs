@@ -218,19 +218,21 @@ impl Thread {
         Ok(())
     }
 
-    /// The tape is kept after what is committed, and after what stopped topics are owed. Now and then that is noted beside
-    /// the tape, for a start that cannot ask Kafka.
-    pub(super) fn keep_tape(&mut self, committed: &Progress, stopped: &[Stop]) -> Result<(), Error> {
-        if self.setup.only.is_some() {
-            return Ok(());
-        }
+    /// The tape is kept after where the sink stands, and after what stopped topics are owed.
+    pub(super) fn pin_tape(&self, stands: &Progress, stopped: &[Stop]) -> Lsn {
         let owed = stopped.iter().map(|stop| stop.position.lsn).min();
-        let lsn = owed.map_or(committed.position.lsn, |owed| owed.min(committed.position.lsn));
-        self.setup.pins.set(&pin(&self.setup.settings), lsn);
-        if self.setup.settings.feed.needs_rows() {
-            self.setup.pins.set(&format!("{ROWS_PIN}{}", pin(&self.setup.settings)), lsn);
+        let lsn = owed.map_or(stands.position.lsn, |owed| owed.min(stands.position.lsn));
+        if self.setup.only.is_none() {
+            pin_at(&self.setup.settings, &self.setup.pins, lsn);
         }
-        if self.noted_at.elapsed() < NOTE_EVERY {
+        lsn
+    }
+
+    /// The same of what is committed. Now and then that is noted beside the tape: for a start that cannot ask Kafka, and for
+    /// one that finds nothing there.
+    pub(super) fn keep_tape(&mut self, committed: &Progress, stopped: &[Stop]) -> Result<(), Error> {
+        let lsn = self.pin_tape(committed, stopped);
+        if self.setup.only.is_some() || self.noted_at.elapsed() < NOTE_EVERY {
             return Ok(());
         }
         self.noted_at = Instant::now();
@@ -245,16 +247,33 @@ fn pin(settings: &Settings) -> String {
     format!("kafka.{}", settings.name)
 }
 
-/// Where its position is noted beside the tape.
+/// Where its position is noted beside the tape. Under another id the sink is another one.
 fn cursor_file(settings: &Settings) -> tape::CursorFile {
-    tape::CursorFile::new(settings.state_dir.join(format!("{}.cursor", settings.name)))
+    tape::CursorFile::new(settings.state_dir.join(format!("{}.cursor", settings.id)))
+}
+
+/// The position that was noted beside the tape.
+pub(super) fn noted(settings: &Settings) -> Result<Option<Position>, tape::Error> {
+    Ok(cursor_file(settings).load()?.map(|cursor| cursor.position))
+}
+
+/// The sink begins anew, or somewhere else: what was noted beside the tape is of the past.
+pub(super) fn forget_noted(settings: &Settings) -> Result<(), tape::Error> {
+    cursor_file(settings).remove()
 }
 
 /// Until Kafka has been asked the tape is kept after what the last run noted, or all of it.
 pub fn pin_as_noted(settings: &Settings, pins: &Pins) -> Result<(), Error> {
-    let noted = cursor_file(settings).load()?;
-    pins.set(&pin(settings), noted.map_or(Lsn::ZERO, |cursor| cursor.position.lsn));
+    let noted = noted(settings)?.map_or(Lsn::ZERO, |position| position.lsn);
+    pin_at(settings, pins, noted);
     Ok(())
+}
+
+fn pin_at(settings: &Settings, pins: &Pins, lsn: Lsn) {
+    pins.set(&pin(settings), lsn);
+    if settings.feed.needs_rows() {
+        pins.set(&format!("{ROWS_PIN}{}", pin(settings)), lsn);
+    }
 }
 
 /// Why the service of a sink with a successor ends.
