@@ -9,6 +9,7 @@ use crate::ops::doctor::Check;
 use crate::pg::{self, Purpose, Session};
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::kafka::changes;
+use crate::sinks::kafka::relay;
 use crate::sinks::kafka::settings::{FeedSettings, Settings};
 use crate::sinks::kafka::topic;
 use crate::source::{
@@ -56,6 +57,7 @@ async fn look(config: &Config, version: &str) -> Result<Looked, Refusal> {
             refusals.extend(unknown_column(&session, outbox).await?);
         }
         let settings = settings(config, sink, version)?;
+        refusals.extend(relay::refuse_properties(&settings).err());
         let FeedSettings::Changes(changes) = &settings.feed else { continue };
         if !captured.iter().any(|table| changes.includes(&table.name)) {
             let what = format!("no captured table is one of the Kafka sink {}", settings.name);

@@ -73,7 +73,7 @@ pub(super) fn begin(
 }
 
 /// Refuses properties that librdkafka does not know, or does not take.
-pub(super) fn refuse_properties(settings: &Settings) -> Result<(), Refusal> {
+pub fn refuse_properties(settings: &Settings) -> Result<(), Refusal> {
     let sizes = Sizes { record_max: settings.message_bytes_max, batch_max: settings.message_bytes_max };
     let wrong = Producer::check(&settings.link, &settings.id, settings.delivery, &settings.bounds, sizes);
     wrong.map_or(Ok(()), |wrong| {

@@ -27,6 +27,7 @@ mod thread;
 mod work;
 
 pub use before::Past;
+pub use begin::refuse_properties;
 pub use handle::Handle;
 pub use look::{Look, look};
 pub use obey::obey_alone;

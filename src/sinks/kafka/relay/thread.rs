@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::begin::{Instance, refuse_properties};
+use super::begin::Instance;
 use super::handle::{COMMANDS_MAX, Command, Handle};
 use super::idle::Idle;
 use super::limits::Limits;
@@ -94,7 +94,6 @@ pub(super) struct Thread {
 
 /// Starts a sink on a thread of its own. What it ends with comes through the receiver: an error is for the whole service.
 pub fn start(setup: Setup) -> Result<(Handle, oneshot::Receiver<Result<(), Error>>), Error> {
-    refuse_properties(&setup.settings)?;
     let (mut thread, handle) = Thread::new(setup)?;
     pin_as_noted(&thread.setup.settings, &thread.setup.pins)?;
     let (done, ended) = oneshot::channel();
