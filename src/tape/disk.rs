@@ -140,7 +140,7 @@ pub(crate) struct Lock {
     _file: File,
 }
 
-/// Refuses while another process writes the tape in `dir`. Waits as [`Lock::take`] does. Holds nothing: whoever opens the tape takes the lock.
+/// Refuses while another process writes the tape in `dir`. Waits as `Lock::take` does. Holds nothing: whoever opens the tape takes the lock.
 pub fn refuse_if_locked(dir: &Path) -> Result<(), Error> {
     if dir.join("lock").exists() { Lock::take(dir).map(drop) } else { Ok(()) }
 }

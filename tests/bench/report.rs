@@ -56,6 +56,7 @@ impl Case {
     }
 }
 
+#[cfg(feature = "kafka")]
 impl Case {
     /// The same in another unit.
     pub fn in_unit(self, unit: &'static str) -> Self {

@@ -278,7 +278,7 @@ impl StatusHandle {
         }
     }
 
-    /// Rows that wait: those that are tried next, then those behind them; up to [`SHOWN_MAX`].
+    /// Rows that wait: those that are tried next, then those behind them; up to `SHOWN_MAX`.
     #[must_use]
     pub fn parked(&self) -> Vec<ParkedRow> {
         self.desk.state().shown.clone()
