@@ -25,6 +25,8 @@ const LIFE_MAX: Duration = Duration::from_millis(3000);
 const STOP: Duration = Duration::from_secs(30);
 /// How often it is looked whether the service is gone.
 const POLL: Duration = Duration::from_millis(10);
+/// Records are on their way at once, before the progress that speaks of them: a kill in between must not show them.
+const AT_ONCE: &str = "[kafka.properties]\n\"linger.ms\" = \"0\"\n";
 /// The broker answers with this many bytes within a second.
 const CUT_BYTES_MAX: u64 = 4000;
 
@@ -59,7 +61,7 @@ fn a_sink_killed_at_any_failpoint_loses_and_doubles_nothing() {
     let seed = seed();
     let mut dice = Dice::seed_from_u64(seed);
     let broker = broker(&KafkaOptions::default());
-    let mut stage = Stage::open(seed, &config(&broker.bootstrap(), ""));
+    let mut stage = Stage::open(seed, &config(&broker.bootstrap(), AT_ONCE));
     stage.load();
     let (started, time) = (Instant::now(), crash_time());
     loop {
