@@ -27,7 +27,7 @@ mod value;
 pub use atoms::Atoms;
 pub(super) use decimal::Form as DecimalForm;
 pub use modes::{Compat, Decimals, Intervals, Modes, Times};
-pub(super) use number::print;
+pub(super) use number::{print, put_number};
 pub use records::{Header, Record, Records};
 pub(super) use row::key_columns;
 pub use source::{Connector, Place, Snapshot};

@@ -24,6 +24,11 @@ pub(super) fn put_bool<A: Atoms>(text: &[u8], out: &mut Vec<u8>) -> Result<(), &
     Ok(())
 }
 
+/// Appends an integer's digits.
+pub(in super::super) fn put_number(number: impl itoa::Integer, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
 /// Appends a number that is not negative, with zeros before it up to `width` digits.
 pub(super) fn put_padded(number: u64, width: usize, out: &mut Vec<u8>) {
     let mut buffer = itoa::Buffer::new();

@@ -1,5 +1,6 @@
 //! Where a change comes from: what the `source` block tells.
 
+use super::number::put_number;
 use crate::model::Lsn;
 
 /// What is said of every record of a connector.
@@ -76,16 +77,15 @@ pub struct Place<'a> {
 
 /// Appends JSON: end of the last commit, LSN of the change, each in quotes.
 pub(in super::super) fn put_sequence(last_commit: Option<Lsn>, Lsn(lsn): Lsn, out: &mut Vec<u8>) {
-    let mut digits = itoa::Buffer::new();
     match last_commit {
         Some(Lsn(last)) => {
             out.extend_from_slice(b"[\"");
-            out.extend_from_slice(digits.format(last).as_bytes());
+            put_number(last, out);
             out.extend_from_slice(b"\",\"");
         }
         None => out.extend_from_slice(b"[null,\""),
     }
-    out.extend_from_slice(digits.format(lsn).as_bytes());
+    put_number(lsn, out);
     out.extend_from_slice(b"\"]");
 }
 

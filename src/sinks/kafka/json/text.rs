@@ -3,6 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+pub(super) use crate::sinks::kafka::encode::put_number;
+
 /// Digits of the escapes: Jackson writes them in upper case.
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
@@ -47,11 +49,6 @@ fn put_escaped(mut rest: &[u8], out: &mut Vec<u8>) {
         rest = &rest[at + 1..];
     }
     out.extend_from_slice(rest);
-}
-
-/// Appends an integer.
-pub(super) fn put_number(number: impl itoa::Integer, out: &mut Vec<u8>) {
-    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// Appends an integer, or `null`.

@@ -53,7 +53,9 @@ impl Past {
         let all = checkpoints::list(&self.checkpoint_dir).map_err(Error::io("list", &self.checkpoint_dir))?;
         let base = all.iter().find(|checkpoint| checkpoint.point.1 <= until).ok_or_else(|| {
             let what = format!("no checkpoint is old enough to tell the rows at {position}");
-            Refusal::new(Kind::Tape, what, "it cannot be told any more: go on without it (pgtape kafka resume --skip), or begin anew (pgtape kafka reset)")
+            let hint = "it cannot be told any more: go on without it (pgtape kafka resume --skip), or begin anew \
+                 (pgtape kafka reset)";
+            Refusal::new(Kind::Tape, what, hint)
         })?;
         let view = checkpoint::read(&base.path, self.system_id).map_err(Error::io("read", &base.path))?;
         let mut store = Store::from_view(Arc::new(Extras::default()), view);

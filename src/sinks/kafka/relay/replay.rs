@@ -23,14 +23,12 @@ pub fn replay(setup: Setup) -> Result<u64, Refusal> {
         }
     }
     let report = handle.report();
+    // It has no future: the next one is another.
+    obey_alone(&settings, &tape_dir, &Order::Reset)?;
     if let Some(stop) = report.stopped.first() {
         let what =
             format!("the replay is not whole: nothing of {} after {}: {}", stop.table, stop.position, stop.reason);
-        obey_alone(&settings, &tape_dir, &Order::Reset)?;
         return Err(Refusal::new(Kind::Tape, what, "mend that, or replay from a position after it"));
     }
-    let records = report.records;
-    // It has no future: the next one is another.
-    obey_alone(&settings, &tape_dir, &Order::Reset)?;
-    Ok(records)
+    Ok(report.records)
 }

@@ -111,13 +111,11 @@ fn stand_of(thread: &mut Thread, settings: &Settings, found: &Found) -> Result<O
         stand::check(&settings.name, &progress, &setup.identity, oldest, end)?;
         return Ok(Some(progress));
     }
-    if setup.only.is_none()
-        && let Some(noted) = noted(settings)?
-    {
-        return Err(stand::lost(settings, noted).into());
-    }
     if let Some(only) = setup.only {
         return Ok(Some(stand::beginning(setup.identity.clone(), Position::whole(only.from), end.epoch)));
+    }
+    if let Some(noted) = noted(settings)? {
+        return Err(stand::lost(settings, noted).into());
     }
     Ok(match settings.initial {
         Initial::Earliest => Some(stand::beginning(setup.identity.clone(), Position::whole(oldest), 0)),
