@@ -1,5 +1,6 @@
-//! From a commit to a consumer, at a steady rate; beside a bare producer's send.
+//! From a commit to a consumer, at a steady rate; beside a bare producer's send, while the machine has the same commits to do.
 
+use std::fmt;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +14,7 @@ use rdkafka::message::Message;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::util::Timeout;
 use rdkafka::{Offset, TopicPartitionList};
+use tempfile::NamedTempFile;
 
 use super::{LIMIT, TARGET_LATENCY, with_sink};
 use crate::backlog::Backlog;
@@ -21,6 +23,8 @@ use crate::{Error, Plan};
 
 /// Commits, and records of the bare producer, a second.
 const RATE: u32 = 1_000;
+/// How long the broker is warmed up.
+const WARM_UP: Duration = Duration::from_secs(60);
 /// How long each is measured, and how long before that it runs.
 const MEASURED: Duration = Duration::from_secs(10);
 const WARM: Duration = Duration::from_secs(3);
@@ -35,16 +39,17 @@ pub fn measure(broker: &PrivateKafka, plan: &Plan) -> Result<Vec<Case>, Error> {
     println!("kafka-latency: {RATE} transactions a second");
     let backlog = Backlog::prepare()?;
     let (mut ours, mut bare, mut exact) = (Vec::new(), Vec::new(), Vec::new());
-    // The first round warms the broker up.
+    warm_up(broker)?;
+    // The first round warms the rest.
     for round in 0..=plan.rounds.min(3) {
         let of_ours = of_pgtape(&backlog, broker, &format!("late{round}"))?;
-        let of_bare = of_producer(broker, &format!("bare{round}"), false)?;
-        let of_exact = of_producer(broker, &format!("exact{round}"), true)?;
-        println!("  round {round}: pgtape {of_ours:.1}, bare {of_bare:.1}, transactional {of_exact:.1} ms");
+        let of_bare = of_producer(&backlog, broker, &format!("bare{round}"), false)?;
+        let of_exact = of_producer(&backlog, broker, &format!("exact{round}"), true)?;
+        println!("  round {round}: p99 of pgtape {of_ours}, bare {of_bare}, transactional {of_exact} ms");
         if round > 0 {
-            ours.push(of_ours);
-            bare.push(of_bare);
-            exact.push(of_exact);
+            ours.push(of_ours.p99);
+            bare.push(of_bare.p99);
+            exact.push(of_exact.p99);
         }
     }
     let case = |name: &str, against: &'static str, values| {
@@ -56,12 +61,48 @@ pub fn measure(broker: &PrivateKafka, plan: &Plan) -> Result<Vec<Case>, Error> {
     ])
 }
 
+/// Transactions without a pause: a virtual machine compiles a way once it was gone many times, and at the measured rate
+/// it would be compiling while it is measured.
+fn warm_up(broker: &PrivateKafka) -> Result<(), Error> {
+    broker.tools().create_topic("warm", 2, &[])?;
+    // Who begins at once after a commit is sent away for a while: so two take turns.
+    let producers = [producer(broker, "warm.0", true)?, producer(broker, "warm.1", true)?];
+    let (started, mut done) = (Instant::now(), 0);
+    while started.elapsed() < WARM_UP {
+        let producer = &producers[done % 2];
+        producer.begin_transaction()?;
+        for partition in [0, 1] {
+            let record = BaseRecord::<(), str>::to("warm").partition(partition).payload("warm");
+            producer.send(record).map_err(|(error, _)| error)?;
+        }
+        while producer.flush(Duration::from_millis(1)).is_err() {}
+        producer.commit_transaction(Timeout::Never)?;
+        done += 1;
+    }
+    println!("  warmed up by {done} transactions");
+    Ok(())
+}
+
 fn now_us() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(0))
 }
 
-/// The 99th percentile of the age of records as a consumer gets them, milliseconds; `sent_us` finds when one began.
-fn p99(broker: &PrivateKafka, topic: &str, sent_us: impl Fn(&[u8]) -> Option<u64>) -> Result<f64, Error> {
+type BareProducer = ThreadedProducer<DefaultProducerContext>;
+
+/// How old records are as a consumer gets them, milliseconds.
+struct Ages {
+    p50: f64,
+    p99: f64,
+}
+
+impl fmt::Display for Ages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} (median {:.1})", self.p99, self.p50)
+    }
+}
+
+/// Consumes a topic; `sent_us` finds when a record began.
+fn ages(broker: &PrivateKafka, topic: &str, sent_us: impl Fn(&[u8]) -> Option<u64>) -> Result<Ages, Error> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", broker.bootstrap())
         .set("group.id", "bench")
@@ -82,8 +123,9 @@ fn p99(broker: &PrivateKafka, topic: &str, sent_us: impl Fn(&[u8]) -> Option<u64
         }
     }
     ages.sort_unstable();
-    let at = ages.len().checked_sub(1).ok_or("nothing came")? * 99 / 100;
-    Ok(ages[at] as f64 / 1000.0)
+    let last = ages.len().checked_sub(1).ok_or("nothing came")?;
+    let at = |percent: usize| ages[last * percent / 100] as f64 / 1000.0;
+    Ok(Ages { p50: at(50), p99: at(99) })
 }
 
 /// `ts_us` of `source`: the commit's time, on this machine's clock.
@@ -93,55 +135,65 @@ fn committed_us(value: &[u8]) -> Option<u64> {
     rest.split(',').next()?.parse().ok()
 }
 
-fn of_pgtape(backlog: &Backlog, broker: &PrivateKafka, prefix: &str) -> Result<f64, Error> {
+fn of_pgtape(backlog: &Backlog, broker: &PrivateKafka, prefix: &str) -> Result<Ages, Error> {
     let mut running = ServiceProcess::start(with_sink(&backlog.service()?, broker, prefix, "now")?)?;
     running.wait_ready(LIMIT)?;
-    let script = tempfile::NamedTempFile::new()?;
-    std::fs::write(script.path(), SCRIPT.replace('\n', " "))?;
-    let log = tempfile::NamedTempFile::new()?;
-    let mut command = Command::new(backlog.postgres.bin("pgbench"));
-    let seconds = (WARM + MEASURED + WARM).as_secs().to_string();
-    command.args(["-n", "-c", "4", "-R", &RATE.to_string(), "-T", &seconds, "-f"]).arg(script.path());
-    command.arg(backlog.postgres.url());
-    let mut load = Process::start("pgbench", command, log.path())?;
+    let mut load = Load::start(backlog)?;
     // The topic is there with the first record.
     let topic = format!("{prefix}.openmatch.trades");
     while !broker.tools().topics()?.contains(&topic) {
         sleep(Duration::from_millis(100));
     }
-    let p99 = p99(broker, &topic, committed_us)?;
-    load.kill9()?;
+    let ages = ages(broker, &topic, committed_us)?;
+    load.0.kill9()?;
     running.kill9()?;
-    Ok(p99)
+    Ok(ages)
 }
 
-fn of_producer(broker: &PrivateKafka, topic: &str, transactional: bool) -> Result<f64, Error> {
+/// Commits at the rate.
+struct Load(Process, #[expect(dead_code, reason = "the script lives as long as its reader")] NamedTempFile);
+
+impl Load {
+    fn start(backlog: &Backlog) -> Result<Self, Error> {
+        let (script, log) = (NamedTempFile::new()?, NamedTempFile::new()?);
+        std::fs::write(script.path(), SCRIPT.replace('\n', " "))?;
+        let mut command = Command::new(backlog.postgres.bin("pgbench"));
+        let seconds = LIMIT.as_secs().to_string();
+        command.args(["-n", "-c", "4", "-R", &RATE.to_string(), "-T", &seconds, "-f"]).arg(script.path());
+        command.arg(backlog.postgres.url());
+        Ok(Self(Process::start("pgbench", command, log.path())?, script))
+    }
+}
+
+fn of_producer(backlog: &Backlog, broker: &PrivateKafka, topic: &str, transactional: bool) -> Result<Ages, Error> {
+    let mut load = Load::start(backlog)?;
     broker.tools().create_topic(topic, 1, &[])?;
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", broker.bootstrap()).set("acks", "all").set("compression.type", "lz4");
-    if transactional {
-        config.set("transactional.id", topic);
-    }
-    let producer: ThreadedProducer<DefaultProducerContext> = config.create()?;
-    if transactional {
-        producer.init_transactions(Timeout::Never)?;
-    }
+    let producer = producer(broker, topic, transactional)?;
     let stop = Arc::new(AtomicBool::new(false));
     let (stopped, to) = (Arc::clone(&stop), topic.to_owned());
     let sending = spawn(move || send(&producer, &to, transactional, &stopped).map_err(|error| error.to_string()));
-    let p99 = p99(broker, topic, |value| std::str::from_utf8(value).ok()?.split(' ').next()?.parse().ok());
+    let ages = ages(broker, topic, |value| std::str::from_utf8(value).ok()?.split(' ').next()?.parse().ok());
     stop.store(true, Ordering::Relaxed);
     sending.join().map_err(|_| "the producer panicked")??;
-    p99
+    load.0.kill9()?;
+    ages
+}
+
+fn producer(broker: &PrivateKafka, id: &str, transactional: bool) -> Result<BareProducer, Error> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", broker.bootstrap()).set("acks", "all").set("compression.type", "lz4");
+    if transactional {
+        config.set("transactional.id", id);
+    }
+    let producer: BareProducer = config.create()?;
+    if transactional {
+        producer.init_transactions(Timeout::Never)?;
+    }
+    Ok(producer)
 }
 
 /// Sends at the rate; a transactional one commits what there is, again and again.
-fn send(
-    producer: &ThreadedProducer<DefaultProducerContext>,
-    topic: &str,
-    transactional: bool,
-    stop: &AtomicBool,
-) -> Result<(), Error> {
+fn send(producer: &BareProducer, topic: &str, transactional: bool, stop: &AtomicBool) -> Result<(), Error> {
     let filler = "x".repeat(600);
     let (started, mut sent) = (Instant::now(), 0_u32);
     while !stop.load(Ordering::Relaxed) {
