@@ -13,7 +13,7 @@ help:  ## List the targets
 demo:  ## Five engines, kills of everything, and the proof that nothing was lost (under two minutes after the build)
 	@scripts/setup.sh $(if $(KAFKA),kafka)
 	cargo build --locked --release
-	target/release/pgtape demo --seconds $(SECONDS_OF_LOAD) $(if $(KAFKA),--kafka)
+	target/release/pgtape demo --seconds $(SECONDS_OF_LOAD) $(if $(KAFKA),--kafka$(if $(findstring :,$(KAFKA)),=$(KAFKA)))
 
 test:  ## The whole test suite
 	@scripts/test.sh

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{Context, blocking};
 use crate::config::{Config, this_program};
 use crate::refusal::{Kind, Refusal};
-use crate::sandbox::demo::{self, Book, Settings};
+use crate::sandbox::demo::{self, Book, Kafka, Settings};
 use crate::sandbox::{Error, KafkaPrograms};
 
 /// What the demo's service runs with; built in, so that an installed program needs no file.
@@ -23,10 +23,11 @@ pub(super) struct Args {
     /// The same seed makes the same events
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// With a private Kafka broker, whose topics are read back by another program (needs Java and kcat)
-    #[arg(long)]
-    kafka: bool,
-    /// Where the broker's jars are: `deploy/kafka/kafka.sh fetch` gets them
+    /// With topics on a private Kafka broker (needs Java), or on the one that is named, as --kafka=host:9092, under a prefix
+    /// of their own; read back by another program (needs kcat)
+    #[arg(long, value_name = "BROKER", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    kafka: Option<String>,
+    /// Where the private broker's jars are: `deploy/kafka/kafka.sh fetch` gets them
     #[arg(long, value_name = "DIR", default_value = "target/kafka/libs")]
     kafka_jars: PathBuf,
     /// `--data-dir`; kept afterwards.
@@ -66,7 +67,11 @@ fn settings(args: Args) -> Result<Settings, Refusal> {
         rate: args.rate,
         seed: args.seed,
         data_dir: args.data_dir,
-        kafka: args.kafka.then(|| KafkaPrograms::at(&args.kafka_jars)).transpose()?,
+        kafka: match args.kafka {
+            None => None,
+            Some(address) if address.is_empty() => Some(Kafka::Private(KafkaPrograms::at(&args.kafka_jars)?)),
+            Some(address) => Some(Kafka::Running(address)),
+        },
         live: std::io::stderr().is_terminal(),
     })
 }

@@ -6,25 +6,25 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::postgres::psql;
 use super::{Binaries, Error, Options, PrivatePostgres};
 
-/// Where the shared server comes from.
+/// Where a server comes from that is not stopped and started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// A private server of this machine's programs.
+    /// One of one's own, of this machine's programs.
     Local,
     /// A container engine (cargo feature `container`).
     Container,
-    /// A server that runs already; the address is of a superuser.
-    Url(String),
+    /// One that runs already: `postgres://`, as a superuser, or `host:port` of a broker.
+    Address(String),
 }
 
 impl Place {
-    /// `local`, `container` or an address, as `PGTAPE_TEST_PG` has it.
+    /// `local`, `container` or an address, as `PGTAPE_TEST_PG` and `PGTAPE_TEST_KAFKA` have it.
     #[must_use]
     pub fn from_text(text: &str) -> Self {
         match text {
             "" | "local" => Place::Local,
             "container" => Place::Container,
-            url => Place::Url(url.to_owned()),
+            address => Place::Address(address.to_owned()),
         }
     }
 }
@@ -40,7 +40,7 @@ pub struct Shared {
 enum Server {
     Private(PrivatePostgres),
     #[cfg(feature = "container")]
-    Container(super::container::Container),
+    Container(Box<super::container::Container>),
     Given(String),
 }
 
@@ -53,7 +53,7 @@ impl Shared {
         let server = match place {
             Place::Local => Server::Private(PrivatePostgres::start(Options::default())?),
             Place::Container => container()?,
-            Place::Url(url) => Server::Given(url),
+            Place::Address(url) => Server::Given(url),
         };
         Ok(Self { server, binaries: Binaries::find()? })
     }
@@ -81,14 +81,20 @@ impl Shared {
 
 #[cfg(feature = "container")]
 fn container() -> Result<Server, Error> {
-    Ok(Server::Container(super::container::Container::start()?))
+    Ok(Server::Container(Box::new(super::container::Container::start()?)))
 }
 
 #[cfg(not(feature = "container"))]
 fn container() -> Result<Server, Error> {
+    Err(without_containers())
+}
+
+/// Without the cargo feature `container`.
+#[cfg(not(feature = "container"))]
+pub(super) fn without_containers() -> Error {
     use crate::refusal::{Kind, Refusal};
     let what = "this build cannot start containers";
-    Err(Refusal::new(Kind::Usage, what, "build the tests with --features container").into())
+    Refusal::new(Kind::Usage, what, "build the tests with --features container").into()
 }
 
 /// A database of its own; its slots and itself are dropped on drop.

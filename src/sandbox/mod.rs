@@ -29,7 +29,8 @@ pub use disk::SmallDisk;
 pub use error::Error;
 pub use http::{Reply, get};
 pub use kafka::{
-    Certificates, Door, Guard, KafkaCluster, KafkaOptions, KafkaPrograms, KafkaTools, PrivateKafka, Record,
+    Certificates, Door, Guard, KafkaBroker, KafkaCluster, KafkaOptions, KafkaPrograms, KafkaReader, KafkaTools,
+    PrivateKafka, Record,
 };
 pub use ports::free_port;
 pub use postgres::{Options, PrivatePostgres};

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use pgtape::sandbox::{KafkaPrograms, PrivateKafka, Service, ServiceProcess};
+use pgtape::sandbox::{KafkaBroker, KafkaPrograms, Place, Service, ServiceProcess};
 use serde_json::Value;
 
 use crate::backlog::Backlog;
@@ -35,7 +35,8 @@ const JAVA: [&str; 4] = ["acks=all", "compression.type=lz4", "batch.size=1000000
 
 /// All cases of Kafka.
 pub fn measure(plan: &Plan) -> Result<Vec<Case>, Error> {
-    let broker = PrivateKafka::start(KafkaPrograms::at(JARS)?)?;
+    let place = Place::from_text(&std::env::var("PGTAPE_BENCH_KAFKA").unwrap_or_default());
+    let broker = KafkaBroker::start(&place, KafkaPrograms::at(JARS)?)?;
     let mut cases = Vec::new();
     if plan.wants("kafka-catch-up") || plan.wants("kafka-cpu") {
         cases.extend(catch_up(&broker, plan)?);
@@ -47,7 +48,7 @@ pub fn measure(plan: &Plan) -> Result<Vec<Case>, Error> {
 }
 
 /// A sink that begins with the tape's first transaction, of its own in each round.
-fn with_sink(service: &Service, broker: &PrivateKafka, prefix: &str, initial: &str) -> Result<Service, Error> {
+fn with_sink(service: &Service, broker: &KafkaBroker, prefix: &str, initial: &str) -> Result<Service, Error> {
     let kafka = format!(
         "sinks = [\"kafka\"]\n[source]\ntables = [\"openmatch.trades\"]\n[[kafka]]\nbrokers = \"{}\"\n\
          topic_prefix = \"{prefix}\"\ninitial = \"{initial}\"\n",
@@ -56,7 +57,7 @@ fn with_sink(service: &Service, broker: &PrivateKafka, prefix: &str, initial: &s
     Ok(service.clone().config(&kafka)?)
 }
 
-fn catch_up(broker: &PrivateKafka, plan: &Plan) -> Result<Vec<Case>, Error> {
+fn catch_up(broker: &KafkaBroker, plan: &Plan) -> Result<Vec<Case>, Error> {
     println!("kafka-catch-up: making a tape of {} rows", plan.rows);
     let backlog = Backlog::prepare()?;
     let end = backlog.fill(0, plan.rows, ROWS_PER_TRANSACTION)?.parse()?;
@@ -140,7 +141,7 @@ fn cpu_ticks(pid: u32) -> Result<u64, Error> {
 }
 
 /// Values of ours, one a line, for Java's tool.
-fn payloads_of(broker: &PrivateKafka, topic: &str) -> Result<tempfile::NamedTempFile, Error> {
+fn payloads_of(broker: &KafkaBroker, topic: &str) -> Result<tempfile::NamedTempFile, Error> {
     let mut command = Command::new("kcat");
     command.args(["-C", "-b", &broker.bootstrap(), "-t", topic, "-o", "beginning", "-e", "-q", "-c", PAYLOADS]);
     let output = command.args(["-f", "%s\n"]).output()?;
@@ -150,7 +151,7 @@ fn payloads_of(broker: &PrivateKafka, topic: &str) -> Result<tempfile::NamedTemp
 }
 
 /// What Java's tool says of itself.
-fn java_rate(broker: &PrivateKafka, topic: &str, payloads: &std::path::Path, rows: u32) -> Result<f64, Error> {
+fn java_rate(broker: &KafkaBroker, topic: &str, payloads: &std::path::Path, rows: u32) -> Result<f64, Error> {
     broker.tools().create_topic(topic, 1, &[])?;
     let (rows, file) = (rows.to_string(), payloads.display().to_string());
     let words = ["--topic", topic, "--num-records", &rows, "--payload-file", &file, "--throughput", "-1"];

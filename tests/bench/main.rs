@@ -3,7 +3,7 @@
 //! Never run by `make test`.
 //!
 //! Writes target/bench/report.json and report.txt. Arguments choose cases by a part of their name. PGTAPE_BENCH_ROWS and
-//! PGTAPE_BENCH_ROUNDS make it shorter or longer.
+//! PGTAPE_BENCH_ROUNDS make it shorter or longer; PGTAPE_BENCH_KAFKA=container|HOST:PORT is another broker.
 
 mod backlog;
 mod drain;

@@ -8,6 +8,20 @@ use serde_json::{Value, json};
 
 const ENGINES: [&str; 5] = ["aether", "meltica", "openmatch", "perplex", "worker"];
 
+#[cfg(feature = "kafka")]
+#[test]
+fn the_demo_reads_its_topics_back_from_a_broker_that_runs_already() {
+    let broker = crate::kafka::any_broker();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pgtape"));
+    command.args(["demo", "--seconds", "10", "--rate", "20", "--json", &format!("--kafka={}", broker.bootstrap())]);
+    let finished = finish(command).unwrap();
+    let (said, kafka) = (format!("{}{}", finished.stderr, finished.stdout), &finished.json()["kafka"]);
+    assert_eq!(finished.code, Some(0), "{said}");
+    assert!(kafka["records"].as_u64() > Some(0), "{said}");
+    let found = (&kafka["duplicates"], &kafka["missing"], &kafka["keys_equal"]);
+    assert_eq!(found, (&json!(0), &json!(0), &json!(true)), "{said}");
+}
+
 #[test]
 fn the_demo_kills_everything_and_proves_that_nothing_was_lost() {
     let directory = tempfile::tempdir().unwrap();

@@ -123,7 +123,7 @@ async fn nothing_is_lost_or_counted_twice_while_the_way_to_postgres_is_cut_again
     let server = server(&[]);
     let url = server.url();
     migrate(&url, Action::Up, None).await;
-    let shared = std::sync::Arc::new(pgtape::sandbox::Shared::start(pgtape::sandbox::Place::Url(url)).unwrap());
+    let shared = std::sync::Arc::new(pgtape::sandbox::Shared::start(pgtape::sandbox::Place::Address(url)).unwrap());
     let database = shared.database().unwrap();
     migrate(&database.url(), Action::Up, None).await;
     let proxy = Proxy::start(server.port()).unwrap();

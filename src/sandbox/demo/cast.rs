@@ -8,10 +8,11 @@ use tempfile::TempDir;
 
 use crate::engines::Name;
 use crate::refusal::{Kind, Refusal};
-use crate::sandbox::{Error, Options, PrivateKafka, PrivatePostgres, Process, Service, ServiceProcess, finish};
+use crate::sandbox::{Error, Options, PrivatePostgres, Process, Service, ServiceProcess, finish};
 
+use super::broker::Broker;
 use super::screen::Screen;
-use super::{SECONDS_MIN, Settings, topics};
+use super::{SECONDS_MIN, Settings};
 
 /// The first copy of empty tables, or a recovery, takes far less.
 pub(super) const READY_LIMIT: Duration = Duration::from_secs(60);
@@ -27,7 +28,7 @@ pub(super) struct Cast {
     pub(super) engines: Vec<Engine>,
     pub(super) service: ServiceProcess,
     pub(super) postgres: PrivatePostgres,
-    pub(super) kafka: Option<PrivateKafka>,
+    pub(super) kafka: Option<Broker>,
     pub(super) records: PathBuf,
     _files: TempDir,
 }
@@ -51,10 +52,7 @@ impl Cast {
         let files = tempfile::Builder::new().prefix("pgtape-demo-").tempdir();
         let files = files.map_err(Error::io("make a temporary directory"))?;
         let postgres = PrivatePostgres::start(Options { settings: POSTGRES, ..Options::default() })?;
-        if settings.kafka.is_some() {
-            screen.event("starting a private Kafka broker");
-        }
-        let kafka = settings.kafka.clone().map(PrivateKafka::start).transpose()?;
+        let kafka = settings.kafka.clone().map(|kafka| Broker::of(kafka, screen)).transpose()?;
         screen.event("applying the schemas of the five engines");
         let mut service = service(settings, &postgres.url(), kafka.as_ref(), files.path())?;
         let migrated = service.finish(&["migrate", "up"])?;
@@ -140,14 +138,11 @@ fn summon(words: &[String], seconds: u64, service: &Service, rehydrate: bool) ->
     command
 }
 
-fn service(settings: &Settings, url: &str, kafka: Option<&PrivateKafka>, files: &Path) -> Result<Service, Error> {
+fn service(settings: &Settings, url: &str, kafka: Option<&Broker>, files: &Path) -> Result<Service, Error> {
     let data_dir = settings.data_dir.clone().unwrap_or_else(|| files.join("data"));
     let mut service = Service::new(&settings.program, url, &data_dir)?;
     service.log = files.join("service.log");
-    let sink = kafka.map_or(String::new(), |kafka| {
-        let (brokers, prefix) = (kafka.bootstrap(), topics::PREFIX);
-        format!("\n[[kafka]]\nbrokers = \"{brokers}\"\ntopic_prefix = \"{prefix}\"\ninitial = \"earliest\"\n")
-    });
+    let sink = kafka.map_or(String::new(), Broker::sink);
     service.config(&(settings.config.clone() + &sink))
 }
 

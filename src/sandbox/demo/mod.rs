@@ -7,6 +7,7 @@
 //! Invariant: each part is a process of its own, so that a SIGKILL here is what it is in production. Nothing is left
 //! running, and only the data directory the caller named is left on disk.
 
+mod broker;
 mod cast;
 mod proof;
 mod report;
@@ -24,12 +25,13 @@ use tokio::runtime::Handle;
 use crate::model::TableName;
 use crate::refusal::Refusal;
 
-use super::{Error, KafkaPrograms};
+use super::Error;
 use cast::Cast;
 use screen::Screen;
 use strikes::Strikes;
 use view::View;
 
+pub use broker::Kafka;
 pub use report::Report;
 pub use topics::Topics;
 
@@ -55,8 +57,8 @@ pub struct Settings {
     pub seed: u64,
     /// The service's data directory, kept afterwards; `None`: a temporary one.
     pub data_dir: Option<PathBuf>,
-    /// The jars of a Kafka broker; `None`: without topics.
-    pub kafka: Option<KafkaPrograms>,
+    /// Where the Kafka broker is from; `None`: without topics.
+    pub kafka: Option<Kafka>,
     /// Whether stderr is a terminal to draw on; else events are told line by line.
     pub live: bool,
 }

@@ -61,7 +61,7 @@ pub(super) fn prove(cast: &mut Cast, runtime: &Handle, screen: &mut Screen) -> R
         None => None,
         Some(kafka) => {
             screen.event("reading every topic with kcat, against the tape and Postgres");
-            Some(topics::prove(cast, kafka.tools())?)
+            Some(topics::prove(cast, kafka)?)
         }
     };
     let tape = ask(cast.service.service(), &["tape", "info", "--json"])?;

@@ -5,15 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::broker::Broker;
 use super::cast::Cast;
 use crate::model::{Position, TableName};
 use crate::pg;
 use crate::pgoutput::{Message, Relations, decode};
-use crate::sandbox::{Error, KafkaTools, Record};
+use crate::sandbox::{Error, Record};
 use crate::tape::{self, Entry, Kind, Reader, Watermark};
 
-/// Topics begin with this.
-pub(super) const PREFIX: &str = "demo";
 /// pgtape's own tables have no topics.
 const OWN_SCHEMA: &str = "pgtape";
 
@@ -39,13 +38,14 @@ impl Topics {
 }
 
 /// Reads every topic; the service has ended.
-pub(super) fn prove(cast: &Cast, tools: &KafkaTools) -> Result<Topics, Error> {
+pub(super) fn prove(cast: &Cast, broker: &Broker) -> Result<Topics, Error> {
+    let (reader, prefix) = (broker.reader(), broker.prefix());
     let expected = expected(cast)?;
     let mut found = Topics { records: 0, duplicates: 0, missing: 0, keys_equal: true };
-    let there = tools.topics()?;
+    let there = reader.topics()?;
     for (table, positions) in &expected {
-        let topic = format!("{PREFIX}.{table}");
-        let records = if there.contains(&topic) { tools.read(&topic)? } else { Vec::new() };
+        let topic = format!("{prefix}.{table}");
+        let records = if there.contains(&topic) { reader.read(&topic)? } else { Vec::new() };
         let mut seen: HashMap<(String, String), u64> = HashMap::new();
         for record in &records {
             let place = (header(record, "pgtape.position"), header(record, "pgtape.part"));

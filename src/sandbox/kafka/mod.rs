@@ -10,8 +10,11 @@
 //! Invariants: ports stay the same over `kill9` and `start_again`. Brokers among themselves, tools and readers come in
 //! through a door of their own ([`Door::Plain`]) that no proxy stalls.
 
+mod broker;
 mod certificates;
 mod cluster;
+#[cfg(feature = "container")]
+mod container;
 mod doors;
 mod node;
 mod programs;
@@ -27,12 +30,13 @@ use tempfile::TempDir;
 
 use super::{Error, Finished, Process, Proxy, free_port};
 
+pub use broker::KafkaBroker;
 pub use certificates::Certificates;
 pub use cluster::KafkaCluster;
 pub use doors::{Door, Guard};
 use node::{Node, Plan};
 pub use programs::KafkaPrograms;
-pub use reader::Record;
+pub use reader::{KafkaReader, Record};
 pub use tools::KafkaTools;
 
 /// How a broker is made.

@@ -5,26 +5,26 @@ use std::path::{Path, PathBuf};
 
 use super::super::{Error, Finished, finish};
 use super::programs::{KafkaPrograms, succeeded};
-use super::reader::{Record, console, kcat};
+use super::reader::{KafkaReader, Record, console};
 
 /// Programs that look at a broker; not ours.
 #[derive(Debug, Clone)]
 pub struct KafkaTools {
     programs: KafkaPrograms,
     directory: PathBuf,
-    bootstrap: String,
+    reader: KafkaReader,
 }
 
 impl KafkaTools {
     /// Those that run in `directory` and go to `bootstrap`.
     pub(super) fn new(programs: KafkaPrograms, directory: &Path, bootstrap: String) -> Self {
-        Self { programs, directory: directory.to_owned(), bootstrap }
+        Self { programs, directory: directory.to_owned(), reader: KafkaReader::new(bootstrap) }
     }
 
     /// Where they go to.
     #[must_use]
     pub fn bootstrap(&self) -> &str {
-        &self.bootstrap
+        self.reader.bootstrap()
     }
 
     /// Runs one of Kafka's own tools (`TopicCommand`, `GetOffsetShell`) to its end.
@@ -57,10 +57,9 @@ impl KafkaTools {
     /// The names of all topics but the broker's own.
     ///
     /// # Errors
-    /// The broker did not answer.
+    /// There is no kcat, or the broker did not answer.
     pub fn topics(&self) -> Result<Vec<String>, Error> {
-        let listed = self.run("TopicCommand", &["--list", "--exclude-internal"])?;
-        Ok(listed.stdout.lines().map(str::to_owned).collect())
+        self.reader.topics()
     }
 
     /// All committed records of a topic up to its end, by partition and offset, as `kcat` reads them (librdkafka of the
@@ -69,7 +68,7 @@ impl KafkaTools {
     /// # Errors
     /// There is no kcat, no broker or no topic.
     pub fn read(&self, topic: &str) -> Result<Vec<Record>, Error> {
-        kcat::read(&self.bootstrap, topic)
+        self.reader.read(topic)
     }
 
     /// The same, as Kafka's own console consumer reads them (Java; some ten seconds).
@@ -82,7 +81,7 @@ impl KafkaTools {
 
     fn command(&self, class: &str, arguments: &[impl AsRef<OsStr>]) -> std::process::Command {
         let mut command = self.programs.tool(&self.directory, &format!("org.apache.kafka.tools.{class}"));
-        command.args(["--bootstrap-server", &self.bootstrap]).args(arguments);
+        command.args(["--bootstrap-server", self.bootstrap()]).args(arguments);
         command
     }
 }

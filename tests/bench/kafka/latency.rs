@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use pgtape::sandbox::{PrivateKafka, Process, ServiceProcess};
+use pgtape::sandbox::{KafkaBroker, Process, ServiceProcess};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
@@ -35,7 +35,7 @@ const SCRIPT: &str = "
       gen_random_uuid(), gen_random_uuid(), 60000.25, 0.001, 60.5, 'BUY', '\\x6e6f64653031', now();
     COMMIT;";
 
-pub fn measure(broker: &PrivateKafka, plan: &Plan) -> Result<Vec<Case>, Error> {
+pub fn measure(broker: &KafkaBroker, plan: &Plan) -> Result<Vec<Case>, Error> {
     println!("kafka-latency: {RATE} transactions a second");
     let backlog = Backlog::prepare()?;
     let (mut ours, mut bare, mut exact) = (Vec::new(), Vec::new(), Vec::new());
@@ -63,7 +63,7 @@ pub fn measure(broker: &PrivateKafka, plan: &Plan) -> Result<Vec<Case>, Error> {
 
 /// Transactions without a pause: a virtual machine compiles a way once it was gone many times, and at the measured rate
 /// it would be compiling while it is measured.
-fn warm_up(broker: &PrivateKafka) -> Result<(), Error> {
+fn warm_up(broker: &KafkaBroker) -> Result<(), Error> {
     broker.tools().create_topic("warm", 2, &[])?;
     // Who begins at once after a commit is sent away for a while: so two take turns.
     let producers = [producer(broker, "warm.0", true)?, producer(broker, "warm.1", true)?];
@@ -102,7 +102,7 @@ impl fmt::Display for Ages {
 }
 
 /// Consumes a topic; `sent_us` finds when a record began.
-fn ages(broker: &PrivateKafka, topic: &str, sent_us: impl Fn(&[u8]) -> Option<u64>) -> Result<Ages, Error> {
+fn ages(broker: &KafkaBroker, topic: &str, sent_us: impl Fn(&[u8]) -> Option<u64>) -> Result<Ages, Error> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", broker.bootstrap())
         .set("group.id", "bench")
@@ -135,7 +135,7 @@ fn committed_us(value: &[u8]) -> Option<u64> {
     rest.split(',').next()?.parse().ok()
 }
 
-fn of_pgtape(backlog: &Backlog, broker: &PrivateKafka, prefix: &str) -> Result<Ages, Error> {
+fn of_pgtape(backlog: &Backlog, broker: &KafkaBroker, prefix: &str) -> Result<Ages, Error> {
     let mut running = ServiceProcess::start(with_sink(&backlog.service()?, broker, prefix, "now")?)?;
     running.wait_ready(LIMIT)?;
     let mut load = Load::start(backlog)?;
@@ -165,7 +165,7 @@ impl Load {
     }
 }
 
-fn of_producer(backlog: &Backlog, broker: &PrivateKafka, topic: &str, transactional: bool) -> Result<Ages, Error> {
+fn of_producer(backlog: &Backlog, broker: &KafkaBroker, topic: &str, transactional: bool) -> Result<Ages, Error> {
     let mut load = Load::start(backlog)?;
     broker.tools().create_topic(topic, 1, &[])?;
     let producer = producer(broker, topic, transactional)?;
@@ -179,7 +179,7 @@ fn of_producer(backlog: &Backlog, broker: &PrivateKafka, topic: &str, transactio
     ages
 }
 
-fn producer(broker: &PrivateKafka, id: &str, transactional: bool) -> Result<BareProducer, Error> {
+fn producer(broker: &KafkaBroker, id: &str, transactional: bool) -> Result<BareProducer, Error> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", broker.bootstrap()).set("acks", "all").set("compression.type", "lz4");
     if transactional {

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use pgtape::model::Position;
-use pgtape::sandbox::{KafkaOptions, PrivateKafka, PrivatePostgres, PrivateRegistry, Record, Service, ServiceProcess};
+use pgtape::sandbox::{KafkaBroker, PrivatePostgres, PrivateRegistry, Record, Service, ServiceProcess};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::broker;
+use super::any_broker;
 use crate::common::server;
 use crate::kafka_avro::programs;
 
@@ -32,7 +32,7 @@ url = "REGISTRY"
 
 struct Rig {
     pg: PrivatePostgres,
-    kafka: PrivateKafka,
+    kafka: KafkaBroker,
     registry: PrivateRegistry,
     service: ServiceProcess,
     _directory: TempDir,
@@ -41,7 +41,7 @@ struct Rig {
 impl Rig {
     /// A service that follows `shop.*`, after `sql`; the registry takes what readers of the last schema can read.
     fn start(sql: &str) -> Self {
-        let (pg, kafka, directory) = (server(&[]), broker(&KafkaOptions::default()), tempfile::tempdir().unwrap());
+        let (pg, kafka, directory) = (server(&[]), any_broker(), tempfile::tempdir().unwrap());
         let registry = PrivateRegistry::start(programs()).unwrap_or_else(|error| panic!("{error}"));
         pg.psql(sql).unwrap();
         let service = Service::new(env!("CARGO_BIN_EXE_pgtape"), &pg.url(), &directory.path().join("data")).unwrap();

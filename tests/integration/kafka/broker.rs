@@ -3,9 +3,9 @@
 use std::process::Command;
 use std::time::Duration;
 
-use pgtape::sandbox::{Door, KafkaCluster, KafkaOptions, KafkaTools, Record, SmallDisk};
+use pgtape::sandbox::{Door, KafkaBroker, KafkaCluster, KafkaOptions, KafkaTools, Place, Record, SmallDisk};
 
-use super::{broker, programs};
+use super::{any_broker, broker, programs};
 
 /// Longer than a broker without space goes on.
 const ENDS: Duration = Duration::from_secs(60);
@@ -97,6 +97,23 @@ fn a_broker_whose_disk_is_full_ends_and_comes_back_when_there_is_space() {
     assert!(values(&broker.tools().read("t").unwrap()) >= 200);
 }
 
+#[test]
+fn a_broker_that_runs_already_is_taken_when_it_has_no_topics_and_left_so() {
+    let running = broker(&KafkaOptions::default());
+    let start = || KafkaBroker::start(&Place::from_text(&running.bootstrap()), programs());
+    let taken = start().unwrap_or_else(|e| panic!("{e}"));
+    for topic in ["shop.public.orders", "__debezium-heartbeat.shop"] {
+        taken.tools().create_topic(topic, 1, &[]).unwrap();
+    }
+    assert_eq!(running.tools().topics().unwrap().len(), 2);
+    drop(taken);
+    assert_eq!(running.tools().topics().unwrap(), [""; 0]);
+    running.tools().create_topic("somebodys", 1, &[]).unwrap();
+    let refused = start().unwrap_err().to_string();
+    assert!(refused.contains("has topics (somebodys)"), "{refused}");
+    assert_eq!(running.tools().topics().unwrap(), ["somebodys"]);
+}
+
 /// Needs a producer with transactions; any will do.
 #[cfg(feature = "kafka")]
 mod readers {
@@ -128,7 +145,7 @@ mod readers {
 
     #[test]
     fn both_readers_bring_every_committed_record_whatever_its_bytes() {
-        let broker = broker(&KafkaOptions::default());
+        let broker = any_broker();
         broker.tools().create_topic("t", 3, &[]).unwrap();
         let header = |name: &str, value: &[u8]| (name.to_owned(), Some(value.to_vec()));
         let committed: [Made; 6] = [

@@ -5,8 +5,8 @@ use std::time::Duration;
 use pgtape::sandbox::{KafkaOptions, ServiceProcess};
 use rustix::process::Signal;
 
-use super::broker;
 use super::stage::{Stage, config};
+use super::{any_broker, broker};
 use crate::common::seed;
 
 /// The exit code of who finds that another one has its place.
@@ -18,7 +18,7 @@ const FROZEN: Duration = Duration::from_secs(5);
 
 #[test]
 fn the_older_of_two_with_one_sink_is_fenced_and_ends_saying_so() {
-    let broker = broker(&KafkaOptions::default());
+    let broker = any_broker();
     let first = config(&broker.bootstrap(), "");
     let mut stage = Stage::open(seed(), &first);
     stage.load();

@@ -1,4 +1,7 @@
 //! Real brokers: those of the sandbox themselves, and what the Kafka sink makes of them.
+//!
+//! `PGTAPE_TEST_KAFKA=local|container|HOST:PORT` says where the broker of tests comes from that only talk to it. Tests that
+//! kill it, cut it off, or need it guarded or small start their own.
 
 #[cfg(feature = "kafka")]
 mod avro;
@@ -27,7 +30,7 @@ mod trouble;
 #[cfg(feature = "kafka")]
 mod young;
 
-use pgtape::sandbox::{KafkaOptions, KafkaPrograms, PrivateKafka};
+use pgtape::sandbox::{KafkaBroker, KafkaOptions, KafkaPrograms, Place, PrivateKafka};
 
 /// The jars that `scripts/setup.sh kafka` fetches.
 const JARS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/kafka/libs");
@@ -35,6 +38,12 @@ const JARS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/kafka/libs");
 /// Java and Kafka; a test without them fails, and says what to install.
 pub fn programs() -> KafkaPrograms {
     KafkaPrograms::at(JARS).unwrap_or_else(|refusal| panic!("{refusal}"))
+}
+
+/// A broker without topics that the test only talks to.
+pub fn any_broker() -> KafkaBroker {
+    let place = Place::from_text(&std::env::var("PGTAPE_TEST_KAFKA").unwrap_or_default());
+    KafkaBroker::start(&place, programs()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A broker of the test's own.

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use pgtape::sandbox::{KafkaOptions, PrivateKafka, PrivatePostgres, Record, Service, ServiceProcess};
+use pgtape::sandbox::{KafkaBroker, PrivatePostgres, Record, Service, ServiceProcess};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::broker;
+use super::any_broker;
 use crate::common::{assert_verified, server, url_as};
 
 /// Long enough for a loaded machine.
@@ -45,14 +45,14 @@ claimed_at = "claimed_at"
 
 struct Rig {
     pg: PrivatePostgres,
-    kafka: PrivateKafka,
+    kafka: KafkaBroker,
     service: ServiceProcess,
     _directory: TempDir,
 }
 
 impl Rig {
     fn start() -> Self {
-        let (pg, kafka, directory) = (server(&[]), broker(&KafkaOptions::default()), tempfile::tempdir().unwrap());
+        let (pg, kafka, directory) = (server(&[]), any_broker(), tempfile::tempdir().unwrap());
         let data: PathBuf = directory.path().join("data");
         let service = Service::new(env!("CARGO_BIN_EXE_pgtape"), &pg.url(), &data).unwrap();
         let migrated = service.finish(&["migrate", "up"]).unwrap();

@@ -5,8 +5,8 @@ use std::time::Duration;
 use pgtape::model::Lsn;
 use pgtape::sandbox::{KafkaOptions, Record, SmallDisk};
 
-use super::broker;
 use super::stage::{PREFIX, Stage, config, topic};
+use super::{any_broker, broker};
 use crate::common::seed;
 
 /// Longer than a broker without space goes on.
@@ -65,12 +65,12 @@ fn a_broker_whose_disk_was_full_has_everything_once() {
 
 #[test]
 fn a_topic_deleted_under_the_sink_is_named_and_nothing_is_produced_around_it() {
-    let broker = broker(&KafkaOptions::default());
+    let broker = any_broker();
     let mut stage = Stage::open(seed(), &config(&broker.bootstrap(), ""));
     stage.load();
     stage.wait_produced();
     let deleted = topic("shop.items");
-    broker.tool("TopicCommand", &["--delete", "--topic", &deleted]).unwrap();
+    broker.tools().run("TopicCommand", &["--delete", "--topic", &deleted]).unwrap();
     stage.wait_until("the topic is named", |stage| stage.trouble().contains(&format!("{deleted} is gone")));
     let stands = stage.committed();
     let now = lsn(&stage, "SELECT pg_current_wal_insert_lsn()");
@@ -81,7 +81,7 @@ fn a_topic_deleted_under_the_sink_is_named_and_nothing_is_produced_around_it() {
 
 #[test]
 fn progress_that_is_gone_is_told_and_nothing_begins_anew_by_itself() {
-    let broker = broker(&KafkaOptions::default());
+    let broker = any_broker();
     let mut stage = Stage::open(seed(), &config(&broker.bootstrap(), ""));
     stage.load();
     // The position is noted beside the tape every few seconds.
@@ -91,7 +91,7 @@ fn progress_that_is_gone_is_told_and_nothing_begins_anew_by_itself() {
     stage.service.kill9().unwrap();
     let records = |table: &str| broker.tools().read(&topic(table)).unwrap().len();
     let before = (records("shop.orders"), records("shop.items"));
-    broker.tool("TopicCommand", &["--delete", "--topic", "pgtape.progress"]).unwrap();
+    broker.tools().run("TopicCommand", &["--delete", "--topic", "pgtape.progress"]).unwrap();
     stage.service.start_again().unwrap();
     stage.wait_until("the loss is told", |stage| stage.trouble().contains("is gone from pgtape.progress"));
     assert_eq!((records("shop.orders"), records("shop.items")), before);
@@ -99,7 +99,7 @@ fn progress_that_is_gone_is_told_and_nothing_begins_anew_by_itself() {
 
 #[test]
 fn a_record_that_the_broker_refuses_as_too_large_is_put_aside_and_the_others_go_on() {
-    let broker = broker(&KafkaOptions::default());
+    let broker = any_broker();
     broker.tools().create_topic(&topic("shop.orders"), 3, &["max.message.bytes=20000"]).unwrap();
     let mut stage = Stage::open(seed(), &config(&broker.bootstrap(), ""));
     stage.load();

@@ -6,12 +6,11 @@
 use std::time::Duration;
 
 use pgtape::model::{Lsn, Position};
-use pgtape::sandbox::KafkaOptions;
 use pgtape::sinks::kafka::client::{Failure, Producer, Sent, Sizes, Topics};
 use pgtape::sinks::kafka::feed::Produce;
 use pgtape::sinks::kafka::settings::{Bounds, Delivery, Link, NewTopics};
 
-use super::broker;
+use super::any_broker;
 
 /// They take a broker a while to make.
 const PARTITIONS: i32 = 100;
@@ -37,7 +36,7 @@ fn produce(producer: &Producer, topic: &str) -> Result<(), Failure> {
 
 /// Makes topics and produces to them; how many were in doubt.
 fn fill(waiting: bool) -> u32 {
-    let broker = broker(&KafkaOptions::default());
+    let broker = any_broker();
     let link = Link { brokers: broker.bootstrap(), properties: vec![("linger.ms".into(), "0".into())] };
     let start = || Producer::start(&link, "young", Delivery::ExactlyOnce, &Bounds::default(), SIZES).unwrap();
     let topics = Topics::new(&link, "young").unwrap();

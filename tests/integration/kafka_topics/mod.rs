@@ -12,10 +12,10 @@ use std::sync::LazyLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use pgtape::sandbox::{Error, KafkaOptions, KafkaTools, PrivatePostgres, Record, Service, ServiceProcess};
+use pgtape::sandbox::{Error, KafkaTools, PrivatePostgres, Record, Service, ServiceProcess};
 
 use crate::common::server;
-use crate::kafka::broker;
+use crate::kafka::any_broker;
 
 const TOPICS: &str = include_str!("../../../docs/TOPICS.md");
 
@@ -104,7 +104,7 @@ static WRITTEN: LazyLock<BTreeMap<String, Vec<Record>>> = LazyLock::new(|| write
 
 /// Lives the life, and reads all topics that the document shows; of heartbeats, which go on and on, the first.
 fn write() -> Result<BTreeMap<String, Vec<Record>>, Error> {
-    let (postgres, broker, directory) = (server(&[]), broker(&KafkaOptions::default()), tempfile::tempdir().unwrap());
+    let (postgres, broker, directory) = (server(&[]), any_broker(), tempfile::tempdir().unwrap());
     postgres.psql(TABLES)?;
     let sinks = SINKS.replace("\n[[kafka]]", "\n[[kafka]]\ntopics = { partitions = 1 }\nbrokers = \"BROKERS\"");
     let config = sinks.replace("BROKERS", &broker.bootstrap());

@@ -11,6 +11,21 @@ use super::super::super::Error;
 use super::super::programs::{need, succeeded_raw};
 use super::Record;
 
+/// Topics that a broker makes for itself.
+const OF_THE_BROKER: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
+
+/// The names of all topics but the broker's own.
+pub(in super::super) fn topics(bootstrap: &str) -> Result<Vec<String>, Error> {
+    need("kcat", "kcat")?;
+    let mut command = Command::new("kcat");
+    command.args(["-L", "-J", "-b", bootstrap]);
+    let printed = succeeded_raw("kcat", command)?;
+    let listed: Value = serde_json::from_slice(&printed).unwrap_or_default();
+    let topics = listed["topics"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let names = topics.iter().filter_map(|topic| topic["topic"].as_str());
+    Ok(names.filter(|name| !OF_THE_BROKER.contains(name)).map(str::to_owned).collect())
+}
+
 /// All committed records of `topic`.
 pub(in super::super) fn read(bootstrap: &str, topic: &str) -> Result<Vec<Record>, Error> {
     need("kcat", "kcat")?;

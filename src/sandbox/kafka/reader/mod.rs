@@ -6,6 +6,44 @@
 pub(super) mod console;
 pub(super) mod kcat;
 
+use super::super::Error;
+
+/// Reads with `kcat`: needs no jars.
+#[derive(Debug, Clone)]
+pub struct KafkaReader {
+    bootstrap: String,
+}
+
+impl KafkaReader {
+    /// Goes to `bootstrap`.
+    #[must_use]
+    pub fn new(bootstrap: String) -> Self {
+        Self { bootstrap }
+    }
+
+    /// Where it goes to.
+    #[must_use]
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
+    /// The names of all topics but the broker's own.
+    ///
+    /// # Errors
+    /// There is no kcat, or the broker did not answer.
+    pub fn topics(&self) -> Result<Vec<String>, Error> {
+        kcat::topics(&self.bootstrap)
+    }
+
+    /// All committed records of a topic up to its end, by partition and offset.
+    ///
+    /// # Errors
+    /// There is no kcat, no broker or no topic.
+    pub fn read(&self, topic: &str) -> Result<Vec<Record>, Error> {
+        kcat::read(&self.bootstrap, topic)
+    }
+}
+
 /// A record as a reader found it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Record {
