@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use pgtape::sandbox::{Door, KafkaOptions, PrivateKafka};
+use pgtape::sandbox::{Door, KafkaOptions, PrivateKafka, ServiceProcess};
 use rand::{Rng, SeedableRng};
 
 use super::broker;
@@ -31,14 +31,14 @@ const AT_ONCE: &str = "[kafka.properties]\n\"linger.ms\" = \"0\"\n";
 const CUT_BYTES_MAX: u64 = 4000;
 
 /// Starts the service with a point armed, and again unharmed when it is gone; whether it was within the time.
-fn kill_at(stage: &mut Stage, point: &str, passing: u64) -> bool {
-    let unarmed = stage.service.service().clone();
+pub fn kill_at(service: &mut ServiceProcess, point: &str, passing: u64) -> bool {
+    let unarmed = service.service().clone();
     let armed = unarmed.clone().env("PGTAPE_FAILPOINTS", &format!("{point}=kill@{passing}"));
-    stage.service.start_as(armed).unwrap();
+    service.start_as(armed).unwrap();
     let (started, limit) = (Instant::now(), if passing == 1 { REACH } else { REACH_LATE });
     let gone = loop {
-        if let Some(status) = stage.service.process().ended().unwrap() {
-            assert_eq!(status.code(), None, "{}", stage.service.process().failure("was not killed but ended"));
+        if let Some(status) = service.process().ended().unwrap() {
+            assert_eq!(status.code(), None, "{}", service.process().failure("was not killed but ended"));
             break true;
         }
         if started.elapsed() > limit {
@@ -46,7 +46,7 @@ fn kill_at(stage: &mut Stage, point: &str, passing: u64) -> bool {
         }
         std::thread::sleep(POLL);
     };
-    stage.service.start_as(unarmed).unwrap();
+    service.start_as(unarmed).unwrap();
     gone
 }
 
@@ -67,8 +67,8 @@ fn a_sink_killed_at_any_failpoint_loses_and_doubles_nothing() {
     loop {
         for point in &points {
             let passing = dice.random_range(1..=PASSINGS_MAX);
-            let late = passing > 1 && kill_at(&mut stage, point, passing);
-            assert!(late || kill_at(&mut stage, point, 1), "nothing led to {point}");
+            let late = passing > 1 && kill_at(&mut stage.service, point, passing);
+            assert!(late || kill_at(&mut stage.service, point, 1), "nothing led to {point}");
         }
         if time.is_none_or(|time| started.elapsed() > time) {
             break;

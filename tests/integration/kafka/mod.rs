@@ -22,6 +22,8 @@ mod journal;
 #[cfg(feature = "kafka")]
 mod outbox;
 #[cfg(feature = "kafka")]
+mod parts;
+#[cfg(feature = "kafka")]
 mod sessions;
 #[cfg(feature = "kafka")]
 mod stage;

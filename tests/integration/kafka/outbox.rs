@@ -8,6 +8,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::any_broker;
+use super::crash::kill_at;
+use crate::common::failpoints::failpoints;
 use crate::common::{assert_verified, server, url_as};
 
 /// Long enough for a loaded machine.
@@ -159,6 +161,30 @@ fn an_event_goes_once_in_order_and_its_row_says_so() {
         (purged["purged"].as_u64(), rig.ask("SELECT count(*) FROM meltica.events_outbox").as_str()),
         (Some(5), "0")
     );
+    assert_verified(&rig.service);
+}
+
+#[test]
+fn an_outbox_killed_at_any_failpoint_delivers_each_event_once_and_marks_it() {
+    if !fail::has_failpoints() {
+        println!("NOT RUN: build with --features failpoints, as make test does");
+        return;
+    }
+    let points = failpoints(|name| name.starts_with("kafka-outbox::") || name.starts_with("kafka::"));
+    assert!(points.iter().filter(|name| name.starts_with("kafka-outbox::")).count() >= 2, "{points:?}");
+    let mut rig = Rig::start();
+    let (mut a, mut b) = (Vec::new(), Vec::new());
+    for point in &points {
+        rig.service.kill9().unwrap();
+        a.extend([rig.insert("a", "{}", "0 s"), rig.insert("a", "{}", "0 s")]);
+        // It holds back what comes after it, also over the kill.
+        b.extend([rig.insert("b", "{}", "1 s"), rig.insert("b", "{}", "0 s")]);
+        assert!(kill_at(&mut rig.service, point, 1), "nothing led to {point}\n{}", rig.service.log());
+        rig.service.wait_ready(PATIENCE).unwrap_or_else(|e| panic!("{e}"));
+        rig.wait_until_marked();
+    }
+    assert_eq!((rig.ids("a"), rig.ids("b")), (a, b));
+    assert_eq!(rig.ask("SELECT count(*) FROM meltica.events_outbox WHERE attempts <> 1"), "0");
     assert_verified(&rig.service);
 }
 

@@ -89,7 +89,9 @@ impl Marker {
                 None => prepared.insert(self.prepare().await?),
             };
             let found = prepared.read(&work.wanted).await?;
+            fail::fail_point!("kafka-outbox::before-mark");
             prepared.mark(&work).await?;
+            fail::fail_point!("kafka-outbox::after-mark");
             Ok(found)
         };
         let silent = |_| Err(pg::Error::Retry(format!("no answer within {} s", ATTEMPT_MAX.as_secs())));

@@ -38,6 +38,7 @@ pub(super) fn begin(thread: &mut Thread) -> Result<Option<Progress>, Error> {
     let view = standby.view();
     let path = file(thread);
     checkpoint::write(&path, &view, thread.setup.identity.system_id).map_err(Error::io("write", &path))?;
+    fail::fail_point!("kafka-copy::rows-fixed");
     let first = Position { lsn: view.position.lsn, op: 0 };
     let begun = stand::beginning(thread.setup.identity.clone(), first, view.epoch);
     Ok(Some(Progress { copying: true, commit_time_us: view.commit_time_us, ..begun }))
@@ -67,6 +68,7 @@ pub(super) fn rows_first(thread: &mut Thread, work: &mut Work<'_>) -> Result<boo
         for row in table.rows() {
             for _ in 0..row.copies() {
                 copy.row(work, &head, table, &row.cells())?;
+                fail::fail_point!("kafka-copy::middle");
                 if work.is_due() {
                     work.progress.position.op = copy.at;
                     work.commit()?;
@@ -81,6 +83,7 @@ pub(super) fn rows_first(thread: &mut Thread, work: &mut Work<'_>) -> Result<boo
     work.progress.copying = false;
     work.progress.position = view.position;
     work.commit()?;
+    fail::fail_point!("kafka-copy::done");
     thread.keep_tape(&work.committed, &work.feed.stopped())?;
     std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
     Ok(true)

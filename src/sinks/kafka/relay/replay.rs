@@ -22,6 +22,7 @@ pub fn replay(setup: Setup) -> Result<u64, Refusal> {
             }
         }
     }
+    fail::fail_point!("kafka-replay::produced");
     let report = handle.report();
     // It has no future: the next one is another.
     obey_alone(&settings, &tape_dir, &Order::Reset)?;
