@@ -23,7 +23,7 @@ pub(super) enum Verb {
     Move {
         /// The sink, as in [[kafka]]
         name: String,
-        /// 0/16B3748, 00000000016B3748.0000000003, or an RFC 3339 time
+        /// 0/16B3748, 00000000016B3748.0000000003, an RFC 3339 time (one to come is the tape's end), or oldest
         #[arg(long, value_name = "POSITION")]
         to: String,
         #[command(flatten)]
@@ -148,7 +148,7 @@ fn replay(
     let sink = orders::named(config, name)?;
     let dir = &config.tape.dir;
     let info = tape::info(dir).map_err(tape::Error::into_refusal)?;
-    let from = if from == "oldest" { Position::whole(info.oldest) } else { when::position(dir, from)? };
+    let from = when::position(dir, from)?;
     let to = to.map(|to| when::position(dir, to)).transpose()?.unwrap_or(Position::whole(info.newest));
     if from.lsn >= to.lsn || from.lsn < info.oldest || to.lsn > info.newest {
         let what = format!("there is nothing on the tape between {from} and {to}");

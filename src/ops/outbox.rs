@@ -85,6 +85,15 @@ impl Outbox {
     /// The error of a statement on the table; a missing right is what is missing most often.
     fn refusal(&self, error: pg::Error, doing: &str) -> Refusal {
         let denied = error.is(&pg::SqlState::INSUFFICIENT_PRIVILEGE);
+        // Only ids are given to be read as another type.
+        if [pg::SqlState::INVALID_TEXT_REPRESENTATION, pg::SqlState::NUMERIC_VALUE_OUT_OF_RANGE]
+            .iter()
+            .any(|code| error.is(code))
+        {
+            let (id, table) = (&self.settings.columns.id, &self.settings.table);
+            let what = format!("{doing}: an id that is named is not of the type of {table}'s column {id}");
+            return Refusal::new(Kind::Usage, what, "pgtape outbox list shows ids");
+        }
         let mut refusal = error.into_refusal(doing);
         if denied {
             refusal.hint = format!("docs/OUTBOX.md says what to grant on {}", self.settings.table);

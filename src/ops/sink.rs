@@ -31,6 +31,8 @@ pub struct SinkFacts {
 pub struct Sinks {
     /// The standby first, then the roll-ups.
     pub sinks: Vec<SinkFacts>,
+    /// Those that keep their position in Kafka, which `pgtape kafka show` asks.
+    pub kafka: Vec<String>,
 }
 
 impl fmt::Display for Sinks {
@@ -45,6 +47,9 @@ impl fmt::Display for Sinks {
                 write!(f, "  also at {}", older.join(", "))?;
             }
             writeln!(f)?;
+        }
+        if !self.kafka.is_empty() {
+            writeln!(f, "{}: in Kafka, see pgtape kafka show", self.kafka.join(", "))?;
         }
         Ok(())
     }
@@ -75,7 +80,8 @@ pub async fn show(config: &Config) -> Result<Sinks, Refusal> {
             });
         }
     }
-    Ok(Sinks { sinks })
+    let named = config.kafka.iter().filter(|_| config.has_sink(SinkName::Kafka)).map(|sink| sink.name.clone());
+    Ok(Sinks { sinks, kafka: named.collect() })
 }
 
 /// The roll-ups that a run keeps: those named of which every table they read is captured.

@@ -97,6 +97,10 @@ impl Command for Uninstall<'_> {
             steps.push(format!("remove {data_dir}"));
             consequences.push(format!("the tape, checkpoints, quarantine and {LOG_FILE} in {data_dir}"));
         }
+        if !self.config.kafka.is_empty() {
+            let keep = "topics and progress records in Kafka stay: delete them there (docs/OPERATIONS.md)";
+            consequences.push(keep.into());
+        }
         if steps.is_empty() {
             steps.push("find nothing to remove".into());
         }

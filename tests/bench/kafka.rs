@@ -48,10 +48,10 @@ pub fn measure(plan: &Plan) -> Result<Vec<Case>, Error> {
 }
 
 /// A sink that begins with the tape's first transaction, of its own in each round.
-fn with_sink(service: &Service, broker: &KafkaBroker, prefix: &str, initial: &str) -> Result<Service, Error> {
+fn with_sink(service: &Service, broker: &KafkaBroker, prefix: &str, more: &str) -> Result<Service, Error> {
     let kafka = format!(
         "sinks = [\"kafka\"]\n[source]\ntables = [\"openmatch.trades\"]\n[[kafka]]\nbrokers = \"{}\"\n\
-         topic_prefix = \"{prefix}\"\ninitial = \"{initial}\"\n",
+         topic_prefix = \"{prefix}\"\n{more}\n",
         broker.bootstrap()
     );
     Ok(service.clone().config(&kafka)?)
@@ -74,7 +74,7 @@ fn catch_up(broker: &KafkaBroker, plan: &Plan) -> Result<Vec<Case>, Error> {
     let (mut ours, mut java, mut cpu, mut allowed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let by_pgtape = |round: u32| {
         let prefix = format!("bench{round}");
-        produce(with_sink(&service, broker, &prefix, "earliest")?, plan.rows)
+        produce(with_sink(&service, broker, &prefix, "initial = 'earliest'")?, plan.rows)
     };
     // The first round warms the broker up, and gives Java's tool its payloads.
     by_pgtape(0)?;

@@ -175,7 +175,8 @@ fn noted(settings: &Settings, topics: &Topics, found: &Look, probes: &mut Vec<Pr
         }
     }
     for stop in &found.stopped {
-        let fix = format!("-- pgtape kafka resume {} --table {}", settings.name, stop.table);
+        let resume = format!("pgtape kafka resume {} --table {}", settings.name, stop.table);
+        let fix = format!("-- mend that, then: {resume}; or go on without what was missed: {resume} --skip");
         probes.push(wrong(NAME, format!("the topic of {} has stopped: {}", stop.table, stop.reason), fix));
     }
     if probes.len() == before {

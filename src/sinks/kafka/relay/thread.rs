@@ -98,6 +98,8 @@ pub fn start(setup: Setup) -> Result<(Handle, oneshot::Receiver<Result<(), Error
     pin_as_noted(&thread.setup.settings, &thread.setup.pins)?;
     let (done, ended) = oneshot::channel();
     let work = move || {
+        // So that each line of this thread names the sink, wherever it is written.
+        let _span = tracing::error_span!("kafka", sink = thread.handle.name()).entered();
         let result = thread.work();
         thread.handle.update(|report| report.state = State::Stopped);
         let _ = done.send(result);
@@ -152,7 +154,7 @@ impl Thread {
                         self.learn_limit(topic);
                     }
                     let why = failure.to_string();
-                    tracing::warn!(sink = self.handle.name(), why, "a new Kafka session, from the progress record");
+                    tracing::warn!(why, "a new Kafka session, from the progress record");
                     self.handle.update(|report| (report.state, report.error) = (State::Retrying, Some(why)));
                 }
             }
@@ -170,12 +172,12 @@ impl Thread {
         let told = topics.and_then(|topics| topics.config(topic, "max.message.bytes"));
         let told = told.ok().flatten().and_then(|text| text.parse().ok());
         let bytes = self.limits.refused(topic, told);
-        tracing::warn!(sink = self.handle.name(), topic, bytes, "the topic takes less than message_max");
+        tracing::warn!(topic, bytes, "the topic takes less than message_max");
     }
 
     /// What only a person can mend stops this sink alone: the others, and the tape, go on.
     fn wait_for_an_order(&mut self, refusal: &Refusal) -> Ended {
-        tracing::error!(sink = self.handle.name(), "{refusal}");
+        tracing::error!("{refusal}");
         self.handle.update(|report| {
             (report.state, report.error) = (State::Stopped, Some(refusal.to_string()));
         });
@@ -187,7 +189,7 @@ impl Thread {
 
     fn obey(&mut self, command: Command) {
         if command.reply.is_closed() {
-            tracing::warn!(sink = self.handle.name(), order = ?command.order, "who gave this order waits no more: left alone");
+            tracing::warn!(order = ?command.order, "who gave this order waits no more: left alone");
             return;
         }
         let (settings, dir) = (&self.setup.settings, &self.setup.tape_dir);
@@ -197,7 +199,7 @@ impl Thread {
 
     /// Fenced: by another instance, which ends this one, or by a coordinator that gave up on a transaction of ours.
     fn look_who_fenced(&mut self, why: &str) -> Result<(), Error> {
-        tracing::warn!(sink = self.handle.name(), why, "the transactional id is no longer ours");
+        tracing::warn!(why, "the transactional id is no longer ours");
         self.handle.update(|report| (report.state, report.error) = (State::Retrying, Some(why.to_owned())));
         if self.setup.settings.delivery == Delivery::AtLeastOnce {
             return Ok(());

@@ -149,7 +149,7 @@ impl Work<'_> {
             if began.elapsed() > SLOW {
                 let why = format!("Kafka has not acknowledged records for {} s", began.elapsed().as_secs());
                 if !told.replace(true) {
-                    tracing::warn!(sink = handle.name(), why, "waiting for Kafka");
+                    tracing::warn!(why, "waiting for Kafka");
                 }
                 handle.update(|report| (report.state, report.error) = (State::Retrying, Some(why)));
             }
