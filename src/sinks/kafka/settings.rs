@@ -109,7 +109,8 @@ pub struct Bounds {
     pub bytes_max: u64,
     /// Time since its first record, while more is coming.
     pub age_max: Duration,
-    /// Time from a commit to the next one's first record: what comes meanwhile is gathered.
+    /// Time from a commit to the next transaction's first record: what comes meanwhile is gathered. Of no effect without
+    /// transactions.
     pub linger: Duration,
     /// The coordinator ends a transaction that is open for longer.
     pub timeout: Duration,

@@ -141,7 +141,7 @@ fn committed_us(value: &[u8]) -> Option<u64> {
 }
 
 fn of_pgtape(backlog: &Backlog, broker: &KafkaBroker, prefix: &str, delivery: &str) -> Result<Ages, Error> {
-    let sink = format!("initial = 'now'\ndelivery = '{delivery}'\n{}", std::env::var("XCONF").unwrap_or_default());
+    let sink = format!("initial = 'now'\ndelivery = '{delivery}'");
     let mut running = ServiceProcess::start(with_sink(&backlog.service()?, broker, prefix, &sink)?)?;
     running.wait_ready(LIMIT)?;
     let mut load = Load::start(backlog)?;

@@ -10,7 +10,7 @@ use crate::sinks::Error;
 use crate::sinks::kafka::feed::{Feed, Notes};
 use crate::sinks::kafka::progress::{Keys, Progress};
 use crate::sinks::kafka::report::Transacted;
-use crate::sinks::kafka::settings::Settings;
+use crate::sinks::kafka::settings::{Delivery, Settings};
 use crate::sinks::status::State;
 use crate::tape::{Head, Kind, Messages, Transaction};
 
@@ -126,8 +126,11 @@ impl Work<'_> {
     }
 
     /// How long the next transaction should not begin yet: a coordinator that still ends the last one sends whoever comes
-    /// away, for longer than this; and more is gathered meanwhile.
+    /// away, for longer than this; and more is gathered meanwhile. Without transactions nobody is waited for.
     pub(super) fn rest(&self) -> Option<Duration> {
+        if self.settings.delivery == Delivery::AtLeastOnce {
+            return None;
+        }
         let left = self.settings.bounds.linger.checked_sub(self.committed_at.elapsed())?;
         (self.sender.open.is_none() && !left.is_zero()).then_some(left)
     }
