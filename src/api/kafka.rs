@@ -31,7 +31,7 @@ pub(super) async fn order(
 ) -> Result<Json<Value>, ApiError> {
     let order = parse(&verb, pairs)?;
     let reason = reason(&headers)?;
-    tracing::info!(sink, ?order, reason, "an order to a Kafka sink");
+    tracing::info!(sink, %order, reason, "an order to a Kafka sink");
     let obeyed = app.service.kafka.order(&sink, order).await?;
     Ok(Json(serde_json::to_value(obeyed).expect("positions and names are always JSON")))
 }

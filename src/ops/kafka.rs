@@ -4,10 +4,11 @@ use serde_json::json;
 
 use super::{Command, Plan, when};
 use crate::config::Config;
-use crate::config::kafka::Kafka;
+use crate::config::kafka::{Kafka, Truncate};
 use crate::model::{Position, TableName};
 use crate::refusal::{Kind, Refusal};
 use crate::sinks::kafka::orders::{Obeyed, Order};
+use crate::sinks::kafka::topic;
 use crate::tape;
 
 /// The configured sink called `name`.
@@ -76,7 +77,13 @@ impl<F: AsyncFn(Order) -> Result<Obeyed, Refusal>> Command for Change<'_, F> {
                 let to = Position::whole(*to);
                 let repeats = "commits after it that were produced before are produced again, with the same \
                      pgtape.position; commits up to it that were not, never are";
-                ("move", vec![format!("set the position of {name} to {to}, in Kafka")], vec![repeats.to_owned()])
+                let mut consequences = vec![repeats.to_owned()];
+                if sink.form.truncate == Truncate::Deletes {
+                    let stops = "topics of tables that were emptied after it stop, unless a checkpoint of the standby \
+                         is old enough to tell the rows";
+                    consequences.push(stops.into());
+                }
+                ("move", vec![format!("set the position of {name} to {to}, in Kafka")], consequences)
             }
             Order::Reset => {
                 let again = match sink.initial {
@@ -100,7 +107,11 @@ impl<F: AsyncFn(Order) -> Result<Obeyed, Refusal>> Command for Change<'_, F> {
                         let lost = "what they missed since they stopped is never produced".to_owned();
                         ("resume", vec![format!("let {which} go on from now")], vec![lost])
                     }
-                    false => ("resume", vec![format!("produce what {which} missed, then let it go on")], Vec::new()),
+                    false => {
+                        let steps = vec![format!("produce what {which} missed, then let it go on")];
+                        let again = "with truncate = \"stop\" it stops again at the next TRUNCATE in what it missed";
+                        ("resume", steps, vec![again.to_owned()])
+                    }
                 }
             }
         };
@@ -109,7 +120,7 @@ impl<F: AsyncFn(Order) -> Result<Obeyed, Refusal>> Command for Change<'_, F> {
             steps,
             consequences,
             obstacle: None,
-            detail: json!({"sink": name, "order": format!("{order:?}")}),
+            detail: json!({"sink": name, "order": order.to_string()}),
         })
     }
 
@@ -142,6 +153,10 @@ pub struct Replay<'a, F> {
 impl<F: AsyncFn(Stretch) -> Result<u64, Refusal>> Command for Replay<'_, F> {
     async fn plan(&self) -> Result<Plan, Refusal> {
         let Stretch { sink, from, to, suffix } = self.work;
+        if topic::allowed(suffix) != *suffix {
+            let what = format!("'{suffix}' cannot end the name of a topic");
+            return Err(Refusal::new(Kind::Usage, what, "letters, digits, '.', '_' and '-' can"));
+        }
         let where_to = match suffix.as_str() {
             "" => "to the topics of the sink".to_owned(),
             suffix => format!("to the topics of the sink with '{suffix}' appended"),

@@ -172,7 +172,10 @@ pub async fn replay(config: &Config, version: &str, part: &Stretch) -> Result<u6
     let mut settings = settings(config, ops::kafka::named(config, &sink)?, version)?;
     settings.id = format!("{}.replay-{from}-{to}{suffix}", settings.id).replace('/', "-");
     match &mut settings.feed {
-        FeedSettings::Changes(changes) => changes.suffix = suffix,
+        FeedSettings::Changes(changes) => {
+            changes.quarantine_topic += &suffix;
+            changes.suffix = suffix;
+        }
         FeedSettings::Outbox(_) => {
             let what = format!("the Kafka sink {sink} relays an outbox: its events are rows, not changes");
             return Err(Refusal::new(Kind::Usage, what, "have events produced again with: pgtape outbox retry"));

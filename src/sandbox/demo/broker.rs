@@ -1,6 +1,7 @@
 //! The broker that the demo's topics are on.
 
 use super::screen::Screen;
+use crate::refusal::{Kind, Refusal};
 use crate::sandbox::{Error, KafkaPrograms, KafkaReader, PrivateKafka};
 
 /// Where a broker is from.
@@ -32,7 +33,10 @@ impl Broker {
             }
             Kafka::Running(bootstrap) => {
                 let reader = KafkaReader::new(bootstrap);
-                reader.topics()?;
+                if let Err(Error::Program { .. }) = reader.topics() {
+                    let what = format!("no broker answers at {}", reader.bootstrap());
+                    return Err(Refusal::new(Kind::Unreachable, what, "name one as host:port").into());
+                }
                 let random = uuid::Uuid::new_v4().simple().to_string();
                 let prefix = format!("demo-{}", &random[..8]);
                 screen.event(&format!("topics at {} begin with {prefix}., and are kept", reader.bootstrap()));

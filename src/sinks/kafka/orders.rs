@@ -1,6 +1,8 @@
 //! What an operator can tell a Kafka sink. Each order is one Kafka transaction of its own, with the sink's transactional
 //! id: it is obeyed by the running service, or by a command while none runs.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::model::{Lsn, Position, TableName};
@@ -27,6 +29,21 @@ pub enum Order {
         /// Without what they are owed since they stopped.
         skip: bool,
     },
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Order::Move { to } => write!(f, "move to {to}"),
+            Order::Reset => f.write_str("reset"),
+            Order::Forget { topic } => write!(f, "forget {topic}"),
+            Order::Resume { table, skip } => {
+                f.write_str("resume")?;
+                table.iter().try_for_each(|table| write!(f, " {table}"))?;
+                f.write_str(if *skip { " without what it missed" } else { "" })
+            }
+        }
+    }
 }
 
 /// What became of an order.

@@ -106,7 +106,7 @@ pub fn of_quarantine(prefix: &str) -> String {
 }
 
 /// One `_` for each of Java's characters that Kafka does not allow: two for one outside the basic plane.
-pub(super) fn allowed(name: &str) -> String {
+pub fn allowed(name: &str) -> String {
     let replaced = |c: char| match c {
         c if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') => std::iter::repeat_n(c, 1),
         c => std::iter::repeat_n('_', c.len_utf16()),

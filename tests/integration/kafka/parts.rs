@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use pgtape::sandbox::{KafkaBroker, PrivatePostgres, Record, Service, ServiceProcess};
+use pgtape::sandbox::{KafkaBroker, PrivatePostgres, Process, Record, Service, ServiceProcess};
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
 
@@ -161,4 +161,23 @@ fn a_replay_killed_at_any_failpoint_and_started_again_brings_each_record_once() 
         assert_eq!(done.code, Some(0), "{}", done.stderr);
         assert_eq!(places(&format!("shop.shop.items{suffix}")), all);
     }
+    // Told to stop it does not say that it is done, and goes on when it is started again.
+    let words = ["kafka", "replay", "kafka", "--from", "oldest", "--to", &to, "--topic-suffix", ".cut"];
+    let words = [&words[..], &["--yes", "--reason", "test"]].concat();
+    let slow = service.service().clone().env("PGTAPE_FAILPOINTS", "kafka::before-commit=sleep(1000)");
+    let log = rig.directory.path().join("replay.log");
+    let mut replay = Process::start("the replay", slow.command(&words), &log).unwrap();
+    let started = Instant::now();
+    while !rig.broker.tools().topics().unwrap().contains(&"shop.shop.items.cut".to_owned()) {
+        assert!(started.elapsed() < PATIENCE, "{}", replay.output());
+        std::thread::sleep(POLL);
+    }
+    let status = replay.terminate(PATIENCE).unwrap().unwrap();
+    assert!(status.code().is_some_and(|code| code != 0), "{status}: {}", replay.output());
+    assert!(replay.output().contains("cut short"), "{}", replay.output());
+    assert!(places("shop.shop.items.cut").len() < ROWS);
+    let done = service.service().finish(&words).unwrap();
+    assert_eq!((done.code, places("shop.shop.items.cut")), (Some(0), all));
+    let refused = service.service().finish(&["kafka", "replay", "kafka", "--from", "oldest", "--topic-suffix", "/x"]);
+    assert_eq!(refused.unwrap().code, Some(2));
 }

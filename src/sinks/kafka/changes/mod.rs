@@ -175,6 +175,10 @@ impl Changes {
         if !self.settings.includes(table) || !self.is_on(table) {
             return Ok(None);
         }
+        if let Some(why) = self.shared_with(table) {
+            self.stopped.stop(table, self.done(), why);
+            return Ok(None);
+        }
         let facts = self.facts.get(&relation.id);
         match Route::new(&self.settings, &mut self.writer, relation, facts, &self.types) {
             Ok(route) => Ok(Some(route)),
@@ -184,6 +188,17 @@ impl Changes {
                 Ok(None)
             }
         }
+    }
+
+    /// Why the table cannot have its topic, if another one has it: tables may come after the start, which looks at all.
+    fn shared_with(&self, table: &TableName) -> Option<String> {
+        let topic = self.settings.topic_of(table);
+        let has = |route: &&Route| *route.topic == *topic && route.relation.table != *table;
+        let other = self.routes.values().flatten().find(has).filter(|_| self.settings.names_table(table))?;
+        Some(format!(
+            "its topic {topic} is that of {}: give one of them a topic of its own with [[kafka.table]], or leave it out",
+            other.relation.table
+        ))
     }
 
     /// Produces a change of a row.

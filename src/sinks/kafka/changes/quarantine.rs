@@ -2,7 +2,7 @@
 
 use super::settings::Unfitting;
 use super::{Changes, Error, Out, Produce, PutError, Spot};
-use crate::model::TableName;
+use crate::model::{Position, TableName};
 
 impl Changes {
     /// The change at the spot cannot be produced.
@@ -42,6 +42,16 @@ impl Changes {
     /// Nothing more of `table` is produced; the change at hand and all after it are still owed.
     pub(super) fn stop_topic(&mut self, table: &TableName, why: String) {
         self.stopped.stop(table, self.done(), why);
+        self.forget_route(table);
+    }
+
+    /// The same, because of a change that emptied the table.
+    pub(super) fn stop_emptied(&mut self, table: &TableName, why: String, by: Position) {
+        self.stopped.stop_emptied(table, self.done(), why, by);
+        self.forget_route(table);
+    }
+
+    fn forget_route(&mut self, table: &TableName) {
         self.routes.retain(|_, route| route.as_ref().is_none_or(|route| route.relation.table != *table));
     }
 }

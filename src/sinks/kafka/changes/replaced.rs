@@ -56,10 +56,16 @@ impl Changes {
     ) -> Result<u64, Error> {
         let Some(route) = self.route(id)?.cloned() else { return Ok(place.part) };
         let table = route.relation.table.clone();
+        let reached = if position.lsn == self.unit.end_lsn { position } else { Position::at(self.unit.end_lsn, 0) };
+        if self.catching_up && self.stopped.has(&table, reached) {
+            return Ok(place.part);
+        }
         match self.settings.truncate {
             Truncate::Skip => Ok(place.part),
-            // Who let the topic go on has emptied what was made of it.
-            Truncate::Stop if self.catching_up => Ok(place.part),
+            // Who let the topic go on has emptied what was made of it; what emptied it after that is another matter.
+            Truncate::Stop if self.catching_up && self.stopped.was_emptied_by(&table, self.emptied_by(position)) => {
+                Ok(place.part)
+            }
             Truncate::Event => {
                 self.records.clear();
                 let stamp = self.unit.stamp(lsn, self.number(&table));
@@ -74,11 +80,17 @@ impl Changes {
                     "the table was emptied at {position}, which who reads this topic cannot follow: empty what was made \
                      of it, then run: pgtape kafka resume"
                 );
-                self.stop_topic(&table, why);
+                let by = self.emptied_by(position);
+                self.stop_emptied(&table, why, by);
                 Ok(place.part)
             }
             Truncate::Deletes => self.delete_all(&route, lsn, position, place, out),
         }
+    }
+
+    /// Names the change at `position` that empties tables: of a copy that replaces them, its end.
+    fn emptied_by(&self, position: Position) -> Position {
+        if position.lsn == self.unit.end_lsn { position } else { Position::whole(self.unit.end_lsn) }
     }
 
     fn delete_all(

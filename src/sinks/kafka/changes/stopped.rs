@@ -21,6 +21,9 @@ pub struct Stop {
     pub position: Position,
     /// Why.
     pub reason: String,
+    /// The change that emptied the table, if that is why: who lets the topic go on passes this one, and no other.
+    #[serde(skip)]
+    pub emptied: Option<Position>,
     /// Whether it is to go on, once it has what it missed.
     pub resuming: bool,
 }
@@ -29,6 +32,8 @@ pub struct Stop {
 struct Wire {
     position: String,
     reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    emptied: Option<String>,
     #[serde(default)]
     resuming: bool,
 }
@@ -37,7 +42,8 @@ impl Stop {
     /// Its note.
     fn encode(&self) -> Vec<u8> {
         let (position, reason) = (self.position.to_string(), self.reason.clone());
-        serde_json::to_vec(&Wire { position, reason, resuming: self.resuming }).expect("texts are always JSON")
+        let emptied = self.emptied.map(|position| position.to_string());
+        serde_json::to_vec(&Wire { position, reason, emptied, resuming: self.resuming }).expect("texts are always JSON")
     }
 
     /// Its note, once it is to go on.
@@ -70,11 +76,27 @@ impl Stopped {
 
     /// Stops the table's topic; the first stop counts.
     pub fn stop(&mut self, table: &TableName, position: Position, reason: String) {
+        self.stop_at(table, position, reason, None);
+    }
+
+    /// The same, because of a change that emptied the table.
+    pub fn stop_emptied(&mut self, table: &TableName, position: Position, reason: String, by: Position) {
+        self.stop_at(table, position, reason, Some(by));
+    }
+
+    /// Whether the table's topic stopped because of this change.
+    #[must_use]
+    pub fn was_emptied_by(&self, table: &TableName, by: Position) -> bool {
+        self.stops.get(table).is_some_and(|stop| stop.emptied == Some(by))
+    }
+
+    fn stop_at(&mut self, table: &TableName, position: Position, reason: String, emptied: Option<Position>) {
         if self.stops.get(table).is_some_and(|stop| !stop.resuming) {
             return;
         }
         tracing::error!(%table, %position, reason, "nothing more of this table is produced");
-        self.stops.insert(table.clone(), Stop { table: table.clone(), position, reason, resuming: false });
+        let stop = Stop { table: table.clone(), position, reason, emptied, resuming: false };
+        self.stops.insert(table.clone(), stop);
         self.unwritten.push(table.clone());
     }
 
@@ -133,7 +155,8 @@ impl Stopped {
         let table = TableName::parse(table).ok_or_else(unreadable)?;
         let wire: Wire = serde_json::from_slice(value).map_err(|_| unreadable())?;
         let position = wire.position.parse().map_err(|_| unreadable())?;
-        let stop = Stop { table: table.clone(), position, reason: wire.reason, resuming: wire.resuming };
+        let emptied = wire.emptied.map(|text| text.parse()).transpose().map_err(|_| unreadable())?;
+        let stop = Stop { table: table.clone(), position, reason: wire.reason, emptied, resuming: wire.resuming };
         self.stops.insert(table, stop);
         Ok(())
     }

@@ -69,8 +69,13 @@ fn table(id: u32, name: &str) -> TableFacts {
 
 /// A feed that stands after position 1 and knows `s.a` (1), `s.b` (2) and `other.c` (3).
 fn feed(settings: Settings) -> Changes {
-    let mut feed = Changes::new(Arc::new(settings), Position::whole(Lsn(1)), Some(Lsn(1))).unwrap();
-    for facts in [table(1, "s.a"), table(2, "s.b"), table(3, "other.c")] {
+    let feed = Changes::new(Arc::new(settings), Position::whole(Lsn(1)), Some(Lsn(1))).unwrap();
+    knowing(feed, vec![table(1, "s.a"), table(2, "s.b"), table(3, "other.c")])
+}
+
+/// The feed, once it knows these tables too.
+fn knowing(mut feed: Changes, tables: Vec<TableFacts>) -> Changes {
+    for facts in tables {
         let mut bytes = Vec::new();
         crate::pgoutput::encode_relation(&facts.relation, &mut bytes);
         feed.preamble(crate::pgoutput::decode(&bytes).unwrap()).unwrap();
@@ -163,4 +168,62 @@ fn another_key_is_three_records_and_what_does_not_fit_is_put_aside() {
     let insert = Message::Insert { relation_id: 1, new: new.tuple() };
     let stop = || Settings { unfit: Unfitting::Stop, ..settings("{table}") };
     check(stop(), &stream, &[insert.clone(), insert, audit()], Some("\"note\":\"y\""), &["p.message m 40.2/0"]);
+}
+
+/// Gives one unit to the feed; the records.
+fn give(feed: &mut Changes, head: &Head, messages: &[Message<'_>]) -> Vec<String> {
+    let mut out = Taken::default();
+    feed.begin(head, &mut out).unwrap();
+    let mut op = 0;
+    for message in messages {
+        feed.message(Lsn(0x28), message, Position::at(head.end_lsn, op), &mut out).unwrap();
+        op += message.ops();
+    }
+    feed.commit(head, &mut out).unwrap();
+    out.lines
+}
+
+#[test]
+fn a_topic_that_stopped_at_a_truncate_stops_at_the_next_one_too() {
+    let (stop, stream, new) =
+        (Settings { truncate: Truncate::Stop, ..settings("{table}") }, head(Kind::Stream, &[]), row("2", "y"));
+    let insert = || Message::Insert { relation_id: 1, new: new.tuple() };
+    let unit = [insert(), truncate(vec![1]), insert(), truncate(vec![1]), insert()];
+    let mut first = feed(stop.clone());
+    assert_eq!(give(&mut first, &stream, &unit), ["a c 40.0/0"]);
+    let mut stopped = first.stopped();
+    for (want, again) in [("a c 40.2/0", true), ("a c 40.4/0", false)] {
+        assert_eq!(stopped.len(), 1);
+        let note = (note_of(&stopped[0].table), stopped[0].resuming());
+        let owed = Stopped::of_notes(&[note].into()).unwrap().resuming();
+        let (from, known) = (owed[0].position, vec![table(1, "s.a")]);
+        let mut catcher = knowing(Changes::catching_up(&stop, from, owed).unwrap(), known);
+        assert_eq!(give(&mut catcher, &stream, &unit), [want]);
+        stopped = catcher.stopped();
+        assert_eq!(!stopped[0].resuming, again);
+    }
+}
+
+#[test]
+fn a_table_that_comes_to_the_topic_of_another_stops() {
+    let stream = head(Kind::Stream, &[]);
+    let mut feed = knowing(feed(settings("{table}")), vec![table(4, "s.x-y z"), table(5, "s.x-y_z")]);
+    let new = row("1", "x");
+    let insert = |relation_id| Message::Insert { relation_id, new: new.tuple() };
+    let records = give(&mut feed, &stream, &[insert(4), insert(5), insert(4)]);
+    assert_eq!(records, ["x-y_z c 40.0/0", "x-y_z c 40.2/0"]);
+    let stopped = feed.stopped();
+    assert!(stopped.len() == 1 && stopped[0].reason.contains("is that of s.x-y z"), "{stopped:?}");
+}
+
+#[test]
+fn a_column_called_as_a_field_of_plain_stops_the_topic() {
+    let mut facts = table(4, "s.odd");
+    facts.relation.columns[1].name = "__op".into();
+    let plain = Settings { format: Format::Plain, ..settings("{table}") };
+    let mut feed = knowing(feed(plain), vec![facts]);
+    let new = row("1", "x");
+    let insert = Message::Insert { relation_id: 4, new: new.tuple() };
+    assert!(give(&mut feed, &head(Kind::Stream, &[]), &[insert]).is_empty());
+    assert!(feed.stopped()[0].reason.contains("its column __op"), "{:?}", feed.stopped());
 }

@@ -92,7 +92,15 @@ impl Writer {
             Form::JsonWithSchemas(_) => {
                 Ok(Table::Json(json::Table::with_schemas(connector, shown, facts, modes, types)))
             }
-            Form::Plain => Ok(Table::Json(json::Table::plain(connector, shown, facts, modes, types))),
+            Form::Plain => {
+                let taken = shown.columns.iter().find(|column| json::PLAIN_FIELDS.contains(&&*column.name));
+                if let Some(column) = taken {
+                    let why =
+                        format!("its column {} is called as what plain adds to a row: mask it with drop", column.name);
+                    return Err(NoTable::Stop(why));
+                }
+                Ok(Table::Json(json::Table::plain(connector, shown, facts, modes, types)))
+            }
             Form::Avro(registered) => {
                 let schemas = avro::Schemas::of_table(connector, shown, facts, modes, types);
                 let schemas = schemas.map_err(|same| NoTable::Stop(same.to_string()))?;

@@ -107,6 +107,9 @@ impl Frame for Envelope {
     }
 }
 
+/// What stands beside the columns of a row without an envelope.
+pub const PLAIN_FIELDS: [&str; 4] = ["__op", "__lsn", "__source_ts_ms", "__deleted"];
+
 /// Appends to a row what stands beside its columns.
 fn put_plain_tail(op: u8, stamp: &Stamp<'_>, out: &mut Vec<u8>) {
     out.pop();

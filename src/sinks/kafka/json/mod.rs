@@ -20,7 +20,7 @@ pub use super::encode::{
 };
 pub use atoms::Json;
 pub use connect::Heads;
-pub use envelope::{Envelope, put_begin, put_end, put_heartbeat, put_message};
+pub use envelope::{Envelope, PLAIN_FIELDS, put_begin, put_end, put_heartbeat, put_message};
 
 /// Writes the records of one table as JSON.
 pub type Table = super::encode::Changes<Envelope>;

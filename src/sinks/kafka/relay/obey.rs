@@ -37,7 +37,7 @@ pub(super) fn obey(
     if matches!(order, Order::Reset | Order::Move { .. }) {
         forget_noted(settings).map_err(tape::Error::into_refusal)?;
     }
-    tracing::info!(sink = settings.name, ?order, "obeyed");
+    tracing::info!(sink = settings.name, %order, "obeyed");
     Ok(written.obeyed)
 }
 

@@ -168,11 +168,11 @@ fn follow(thread: &mut Thread, work: &mut Work<'_>) -> Result<Ended, Error> {
         }
         let end = reader.watermark().get();
         if thread.setup.only.is_some_and(|only| reader.position() >= only.to) {
-            return last(thread, work);
+            return last(thread, work).map(|_| Ended::Whole);
         }
         match reader.next()? {
             Some(Entry::Transaction(unit)) if thread.setup.only.is_some_and(|only| unit.head().end_lsn > only.to) => {
-                return last(thread, work);
+                return last(thread, work).map(|_| Ended::Whole);
             }
             Some(Entry::Preamble(messages)) => work.preamble(messages)?,
             Some(Entry::Transaction(transaction)) => {

@@ -73,6 +73,8 @@ pub struct Only {
 pub(super) enum Ended {
     /// The service ends.
     Stopped,
+    /// The part of the tape that was asked for is produced.
+    Whole,
     /// Somebody asks something, which is answered between sessions.
     Asked(Command),
     /// Something failed.
@@ -96,6 +98,10 @@ pub(super) struct Thread {
 pub fn start(setup: Setup) -> Result<(Handle, oneshot::Receiver<Result<(), Error>>), Error> {
     let (mut thread, handle) = Thread::new(setup)?;
     pin_as_noted(&thread.setup.settings, &thread.setup.pins)?;
+    // Until Kafka says where the sink stands.
+    if let Some(noted) = noted(&thread.setup.settings)? {
+        handle.update(|report| (report.position, report.committed) = (noted, noted));
+    }
     let (done, ended) = oneshot::channel();
     let work = move || {
         // So that each line of this thread names the sink, wherever it is written.
@@ -143,7 +149,7 @@ impl Thread {
                 wait = RETRY_MIN;
             }
             match ended {
-                Ended::Stopped => return Ok(()),
+                Ended::Stopped | Ended::Whole => return Ok(()),
                 Ended::Asked(command) => {
                     self.obey(command);
                     continue;
@@ -189,7 +195,7 @@ impl Thread {
 
     fn obey(&mut self, command: Command) {
         if command.reply.is_closed() {
-            tracing::warn!(order = ?command.order, "who gave this order waits no more: left alone");
+            tracing::warn!(order = %command.order, "who gave this order waits no more: left alone");
             return;
         }
         let (settings, dir) = (&self.setup.settings, &self.setup.tape_dir);
