@@ -128,7 +128,7 @@ pub struct KafkaStatus {
     pub sink: String,
     /// The position of its progress record.
     pub committed: Position,
-    /// Records produced, ever.
+    /// Records produced since the progress began.
     pub records: u64,
     /// Bytes of keys, values and headers, since the service started.
     pub bytes: u64,

@@ -34,7 +34,7 @@ pub struct Progress {
     pub commit_time_us: i64,
     /// How often an operator moved it.
     pub moves: u64,
-    /// Records produced, ever.
+    /// Records produced since the progress began.
     pub records: u64,
     /// Records that went into quarantine instead, ever.
     pub quarantined: u64,

@@ -36,7 +36,7 @@ pub struct Report {
     pub commit_time_us: i64,
     /// How often an operator moved it.
     pub moves: u64,
-    /// Records produced, ever.
+    /// Records produced since the progress began.
     pub records: u64,
     /// Bytes of keys, values and headers, since the start of the service.
     pub bytes: u64,

@@ -23,7 +23,7 @@ pub struct Look {
     pub epoch: Option<u32>,
     /// How often an operator moved it.
     pub moves: u64,
-    /// Records produced, ever.
+    /// Records produced since the progress began.
     pub records: u64,
     /// Records that went into quarantine, ever.
     pub quarantined: u64,

@@ -160,7 +160,7 @@ impl Thread {
                         self.learn_limit(topic);
                     }
                     let why = failure.to_string();
-                    tracing::warn!(why, "a new Kafka session, from the progress record");
+                    tracing::warn!(why, "Kafka failed; a new session begins from the progress record");
                     self.handle.update(|report| (report.state, report.error) = (State::Retrying, Some(why)));
                 }
             }
