@@ -37,7 +37,10 @@ const SINK_LAG_SECONDS: Name =
 const QUARANTINED: Name =
     Name("pgtape_quarantined_total", "Rows that the sink could not use, since the data directory began");
 const QUARANTINED_ROWS: Name = Name("pgtape_quarantined_rows", "Rows that are in quarantine now");
-const KAFKA_RECORDS: Name = Name("pgtape_kafka_records_total", "Records that the sink produced since its progress began (kafka reset begins anew)");
+const KAFKA_RECORDS: Name = Name(
+    "pgtape_kafka_records_total",
+    "Records that the sink produced since its progress began (kafka reset begins anew)",
+);
 const KAFKA_BYTES: Name =
     Name("pgtape_kafka_bytes_total", "Bytes of the records' keys, values and headers, since the start");
 const KAFKA_TRANSACTIONS: Name =

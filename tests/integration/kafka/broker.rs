@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pgtape::sandbox::{Door, KafkaBroker, KafkaCluster, KafkaOptions, KafkaTools, Place, Record, SmallDisk};
 
-use super::{any_broker, broker, programs};
+use super::{broker, programs};
 
 /// Longer than a broker without space goes on.
 const ENDS: Duration = Duration::from_secs(60);
@@ -122,6 +122,7 @@ mod readers {
     use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
     use rdkafka::util::Timeout;
 
+    use super::super::any_broker;
     use super::*;
 
     /// Every byte there is.

@@ -32,7 +32,9 @@ mod trouble;
 #[cfg(feature = "kafka")]
 mod young;
 
-use pgtape::sandbox::{KafkaBroker, KafkaOptions, KafkaPrograms, Place, PrivateKafka};
+#[cfg(feature = "kafka")]
+use pgtape::sandbox::{KafkaBroker, Place};
+use pgtape::sandbox::{KafkaOptions, KafkaPrograms, PrivateKafka};
 
 /// The jars that `scripts/setup.sh kafka` fetches.
 const JARS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/kafka/libs");
@@ -43,6 +45,7 @@ pub fn programs() -> KafkaPrograms {
 }
 
 /// A broker without topics that the test only talks to.
+#[cfg(feature = "kafka")]
 pub fn any_broker() -> KafkaBroker {
     let place = Place::from_text(&std::env::var("PGTAPE_TEST_KAFKA").unwrap_or_default());
     KafkaBroker::start(&place, programs()).unwrap_or_else(|error| panic!("{error}"))
