@@ -28,7 +28,7 @@ bench:  ## Speed against pg_recvlogical and Java's Kafka tool, memory; writes ta
 crash:  ## The long crash suite: make crash SEED=7 MINUTES=60
 	@scripts/setup.sh
 	PGTAPE_CRASH_SEED=$(SEED) PGTAPE_CRASH_MINUTES=$(MINUTES) \
-		cargo test --locked --features failpoints --test integration crash:: -- --nocapture
+		cargo test --locked --features failpoints --test integration -- crash:: killed --nocapture
 
 kafka-up:  ## A Kafka broker on 127.0.0.1:9092, from Maven artifacts (needs java and mvn)
 	@deploy/kafka/kafka.sh up

@@ -1,6 +1,5 @@
 //! The broker that the demo's topics are on.
 
-use super::screen::Screen;
 use crate::refusal::{Kind, Refusal};
 use crate::sandbox::{Error, KafkaPrograms, KafkaReader, PrivateKafka};
 
@@ -16,30 +15,31 @@ pub enum Kafka {
 /// A broker, and the names that belong to the demo there.
 pub(super) struct Broker {
     reader: KafkaReader,
-    /// All topics begin with it, and the sink's id: on a broker of others nothing is met, nor taken over.
+    /// All topics begin with it, and the sink's id: on a broker of others, where they are kept, nothing is met or taken over.
     prefix: String,
     _private: Option<PrivateKafka>,
 }
 
 impl Broker {
     /// Starts it, or looks whether it answers.
-    pub(super) fn of(kafka: Kafka, screen: &mut Screen) -> Result<Self, Error> {
+    pub(super) fn of(kafka: Kafka) -> Result<Self, Error> {
         match kafka {
             Kafka::Private(programs) => {
-                screen.event("starting a private Kafka broker");
                 let private = PrivateKafka::start(programs)?;
                 let reader = KafkaReader::new(private.bootstrap());
                 Ok(Self { reader, prefix: "demo".to_owned(), _private: Some(private) })
             }
             Kafka::Running(bootstrap) => {
                 let reader = KafkaReader::new(bootstrap);
-                if let Err(Error::Program { .. }) = reader.topics() {
-                    let what = format!("no broker answers at {}", reader.bootstrap());
-                    return Err(Refusal::new(Kind::Unreachable, what, "name one as host:port").into());
-                }
+                reader.topics().map_err(|error| match error {
+                    Error::Program { .. } => {
+                        let what = format!("no broker answers at {}", reader.bootstrap());
+                        Refusal::new(Kind::Unreachable, what, "name one as host:port").into()
+                    }
+                    error => error,
+                })?;
                 let random = uuid::Uuid::new_v4().simple().to_string();
                 let prefix = format!("demo-{}", &random[..8]);
-                screen.event(&format!("topics at {} begin with {prefix}., and are kept", reader.bootstrap()));
                 Ok(Self { reader, prefix, _private: None })
             }
         }

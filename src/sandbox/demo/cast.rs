@@ -52,7 +52,13 @@ impl Cast {
         let files = tempfile::Builder::new().prefix("pgtape-demo-").tempdir();
         let files = files.map_err(Error::io("make a temporary directory"))?;
         let postgres = PrivatePostgres::start(Options { settings: POSTGRES, ..Options::default() })?;
-        let kafka = settings.kafka.clone().map(|kafka| Broker::of(kafka, screen)).transpose()?;
+        if settings.kafka.is_some() {
+            screen.event("looking for a Kafka broker");
+        }
+        let kafka = settings.kafka.clone().map(Broker::of).transpose()?;
+        if let Some(kafka) = &kafka {
+            screen.event(&format!("topics at {} begin with {}.", kafka.reader().bootstrap(), kafka.prefix()));
+        }
         screen.event("applying the schemas of the five engines");
         let mut service = service(settings, &postgres.url(), kafka.as_ref(), files.path())?;
         let migrated = service.finish(&["migrate", "up"])?;

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::any_broker;
 use super::crash::kill_at;
+use super::parts::is_of_all;
 use crate::common::failpoints::failpoints;
 use crate::common::{assert_verified, server, url_as};
 
@@ -170,7 +171,7 @@ fn an_outbox_killed_at_any_failpoint_delivers_each_event_once_and_marks_it() {
         println!("NOT RUN: build with --features failpoints, as make test does");
         return;
     }
-    let points = failpoints(|name| name.starts_with("kafka-outbox::") || name.starts_with("kafka::"));
+    let points = failpoints(|name| name.starts_with("kafka-outbox::") || is_of_all(name));
     assert!(points.iter().filter(|name| name.starts_with("kafka-outbox::")).count() >= 2, "{points:?}");
     let mut rig = Rig::start();
     let (mut a, mut b) = (Vec::new(), Vec::new());

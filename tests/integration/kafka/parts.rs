@@ -11,7 +11,7 @@ use super::any_broker;
 use super::crash::kill_at;
 use crate::common::failpoints::failpoints;
 use crate::common::load::Dice;
-use crate::common::{seed, server};
+use crate::common::{crash_time, seed, server};
 
 /// Long enough for a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -83,11 +83,19 @@ fn wait_for(service: &ServiceProcess, records: usize) {
     }
 }
 
+/// Whether a point that every sink passes is among those to be killed at: in the short form the two around a commit.
+pub fn is_of_all(point: &str) -> bool {
+    match crash_time() {
+        None => ["kafka::before-commit", "kafka::after-commit"].contains(&point),
+        Some(_) => point.starts_with("kafka::"),
+    }
+}
+
 /// The points on the way, with a passing that is on it too.
 fn points_of(own: &str, dice: &mut Dice) -> Vec<(String, u64)> {
     let points = failpoints(|name| name.starts_with("kafka"));
     assert!(points.iter().any(|name| name.starts_with(own)), "{points:?}");
-    let on_the_way = points.into_iter().filter(|name| name.starts_with(own) || name.starts_with("kafka::"));
+    let on_the_way = points.into_iter().filter(|name| name.starts_with(own) || is_of_all(name));
     let passing = |name: &str, dice: &mut Dice| match name {
         "kafka-copy::middle" => dice.random_range(1..ROWS as u64),
         // Once a session.

@@ -108,7 +108,12 @@ fn row(id: &str, note: &str) -> TupleBuffer {
 
 /// The records of one unit.
 fn check(settings: Settings, head: &Head, messages: &[Message<'_>], too_large: Option<&'static str>, want: &[&str]) {
-    let (mut feed, mut out) = (feed(settings), Taken { too_large, ..Taken::default() });
+    let out = Taken { too_large, ..Taken::default() };
+    assert_eq!(take(&mut feed(settings), out, head, messages), want);
+}
+
+/// What `out` holds once the feed was given one unit.
+fn take(feed: &mut Changes, mut out: Taken, head: &Head, messages: &[Message<'_>]) -> Vec<String> {
     feed.begin(head, &mut out).unwrap();
     let mut op = 0;
     for message in messages {
@@ -116,7 +121,7 @@ fn check(settings: Settings, head: &Head, messages: &[Message<'_>], too_large: O
         op += message.ops();
     }
     feed.commit(head, &mut out).unwrap();
-    assert_eq!(out.lines, want);
+    out.lines
 }
 
 fn truncate(relation_ids: Vec<u32>) -> Message<'static> {
@@ -170,17 +175,9 @@ fn another_key_is_three_records_and_what_does_not_fit_is_put_aside() {
     check(stop(), &stream, &[insert.clone(), insert, audit()], Some("\"note\":\"y\""), &["p.message m 40.2/0"]);
 }
 
-/// Gives one unit to the feed; the records.
+/// The same, where everything fits.
 fn give(feed: &mut Changes, head: &Head, messages: &[Message<'_>]) -> Vec<String> {
-    let mut out = Taken::default();
-    feed.begin(head, &mut out).unwrap();
-    let mut op = 0;
-    for message in messages {
-        feed.message(Lsn(0x28), message, Position::at(head.end_lsn, op), &mut out).unwrap();
-        op += message.ops();
-    }
-    feed.commit(head, &mut out).unwrap();
-    out.lines
+    take(feed, Taken::default(), head, messages)
 }
 
 #[test]
