@@ -121,16 +121,15 @@ fn a_sink_struck_at_random_moments_loses_and_doubles_nothing() {
     let mut broker = broker(&KafkaOptions { proxied: true, ..KafkaOptions::default() });
     let mut stage = Stage::open(seed, &config(&broker.address(Door::Proxied), ""));
     let (started, time) = (Instant::now(), crash_time());
-    stage.load();
     let mut round = 0;
     while time.map_or(round < ROUNDS, |time| started.elapsed() < time) {
+        stage.load();
         std::thread::sleep(LIFE_MAX * dice.random_range(0..100) / 100); // When the blow falls is chance.
         println!("{:>6} ms: {}", started.elapsed().as_millis(), strike(&mut stage, &mut broker, &mut dice));
         round += 1;
         if time.is_some() && round % ROUNDS == 0 {
             stage.settle();
             stage.check(broker.tools());
-            stage.load();
         }
     }
     stage.settle();

@@ -74,8 +74,11 @@ impl Stage {
         self.service.wait_ready(READY).unwrap_or_else(|e| panic!("{e}"));
     }
 
-    /// Starts the writers.
+    /// Starts the writers, if none write.
     pub fn load(&mut self) {
+        if self.load.is_some() {
+            return;
+        }
         self.seed += 1;
         self.load = Some(Load::start(&self.server.url(), self.seed, WRITERS, journal::next));
     }
