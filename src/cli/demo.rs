@@ -12,6 +12,9 @@ use crate::sandbox::{Error, KafkaPrograms};
 /// What the demo's service runs with; built in, so that an installed program needs no file.
 const CONFIG: &str = include_str!("../../config/demo.toml");
 
+/// `--kafka` without an address; no host is called so without a port.
+const PRIVATE: &str = "private";
+
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// How long the engines work
@@ -25,7 +28,7 @@ pub(super) struct Args {
     seed: u64,
     /// With topics on a private Kafka broker (needs Java), or on the one that is named, as --kafka=host:9092, under a prefix
     /// of their own; read back by another program (needs kcat)
-    #[arg(long, value_name = "BROKER", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    #[arg(long, value_name = "BROKER", num_args = 0..=1, require_equals = true, default_missing_value = PRIVATE)]
     kafka: Option<String>,
     /// Where the private broker's jars are: `deploy/kafka/kafka.sh fetch` gets them
     #[arg(long, value_name = "DIR", default_value = "target/kafka/libs")]
@@ -69,7 +72,7 @@ fn settings(args: Args) -> Result<Settings, Refusal> {
         data_dir: args.data_dir,
         kafka: match args.kafka {
             None => None,
-            Some(address) if address.is_empty() => Some(Kafka::Private(KafkaPrograms::at(&args.kafka_jars)?)),
+            Some(address) if address == PRIVATE => Some(Kafka::Private(KafkaPrograms::at(&args.kafka_jars)?)),
             Some(address) => Some(Kafka::Running(address)),
         },
         live: std::io::stderr().is_terminal(),

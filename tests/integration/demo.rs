@@ -22,6 +22,23 @@ fn the_demo_reads_its_topics_back_from_a_broker_that_runs_already() {
     assert_eq!(found, (&json!(0), &json!(0), &json!(true)), "{said}");
 }
 
+#[cfg(feature = "kafka")]
+#[test]
+fn a_private_kafka_broker_wants_jars_and_one_that_runs_does_not() {
+    let nowhere = tempfile::tempdir().unwrap();
+    let demo = |kafka: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pgtape"));
+        command.args(["demo", "--seconds", "10", kafka, "--kafka-jars"]).arg(nowhere.path());
+        finish(command).unwrap()
+    };
+    let private = demo("--kafka");
+    assert_eq!(private.code, Some(4), "{}", private.stderr);
+    // Nobody listens on the port of discarding.
+    let running = demo("--kafka=127.0.0.1:9");
+    assert_eq!(running.code, Some(3), "{}", running.stderr);
+    assert!(running.stderr.contains("no broker answers at 127.0.0.1:9"), "{}", running.stderr);
+}
+
 #[test]
 fn the_demo_kills_everything_and_proves_that_nothing_was_lost() {
     let directory = tempfile::tempdir().unwrap();
