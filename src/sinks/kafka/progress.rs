@@ -63,6 +63,12 @@ struct Wire {
 pub struct Unreadable(String);
 
 impl Progress {
+    /// The same stand, with what was counted meanwhile.
+    #[must_use]
+    pub fn counting(&self, counted: &Self) -> Self {
+        Self { records: counted.records, quarantined: counted.quarantined, ..self.clone() }
+    }
+
     /// As the value of its record.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {

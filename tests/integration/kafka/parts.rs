@@ -83,6 +83,11 @@ fn wait_for(service: &ServiceProcess, records: usize) {
     }
 }
 
+/// The command that replays everything up to `to`.
+fn replay_to<'a>(to: &'a str, suffix: &'a str) -> [&'a str; 12] {
+    ["kafka", "replay", "kafka", "--from", "oldest", "--to", to, "--topic-suffix", suffix, "--yes", "--reason", "test"]
+}
+
 /// Whether a point that every sink passes is among those to be killed at: in the short form the two around a commit.
 pub fn is_of_all(point: &str) -> bool {
     match crash_time() {
@@ -160,8 +165,7 @@ fn a_replay_killed_at_any_failpoint_and_started_again_brings_each_record_once() 
     for (number, (point, passing)) in points_of("kafka-replay::", &mut dice).iter().enumerate() {
         println!("{point} at passing {passing}");
         let suffix = format!(".again{number}");
-        let words = ["kafka", "replay", "kafka", "--from", "oldest", "--to", &to, "--topic-suffix", &suffix];
-        let words = [&words[..], &["--yes", "--reason", "test"]].concat();
+        let words = replay_to(&to, &suffix);
         let armed = service.service().clone().env("PGTAPE_FAILPOINTS", &format!("{point}=kill@{passing}"));
         let killed = armed.finish(&words).unwrap();
         assert_eq!(killed.code, None, "nothing led to {point}: {}", killed.stderr);
@@ -170,8 +174,7 @@ fn a_replay_killed_at_any_failpoint_and_started_again_brings_each_record_once() 
         assert_eq!(places(&format!("shop.shop.items{suffix}")), all);
     }
     // Told to stop it does not say that it is done, and goes on when it is started again.
-    let words = ["kafka", "replay", "kafka", "--from", "oldest", "--to", &to, "--topic-suffix", ".cut"];
-    let words = [&words[..], &["--yes", "--reason", "test"]].concat();
+    let words = replay_to(&to, ".cut");
     let slow = service.service().clone().env("PGTAPE_FAILPOINTS", "kafka::before-commit=sleep(1000)");
     let log = rig.directory.path().join("replay.log");
     let mut replay = Process::start("the replay", slow.command(&words), &log).unwrap();

@@ -176,7 +176,7 @@ impl Changes {
             return Ok(None);
         }
         if let Some(why) = self.shared_with(table) {
-            self.stopped.stop(table, self.done(), why);
+            self.stopped.stop(table, self.done(), why, None);
             return Ok(None);
         }
         let facts = self.facts.get(&relation.id);
@@ -184,7 +184,7 @@ impl Changes {
             Ok(route) => Ok(Some(route)),
             Err(NoTable::Ended(error)) => Err(error),
             Err(NoTable::Stop(why)) => {
-                self.stopped.stop(table, self.done(), why);
+                self.stopped.stop(table, self.done(), why, None);
                 Ok(None)
             }
         }

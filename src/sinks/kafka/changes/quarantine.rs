@@ -11,7 +11,7 @@ impl Changes {
         self.quarantined += 1;
         if self.settings.unfit == Unfitting::Stop {
             let why = format!("the change at {at} cannot be produced: it {why}");
-            self.stop_topic(table, why);
+            self.stop_topic(table, why, None);
             return Ok(());
         }
         tracing::warn!(%table, position = %at, why, "a change goes to the topic of quarantine");
@@ -33,25 +33,16 @@ impl Changes {
             Err(PutError::Ended(error)) => Err(error),
             Err(PutError::Unfit(why)) => {
                 let why = format!("the topic of quarantine cannot take the change at {at}: it {why}");
-                self.stop_topic(table, why);
+                self.stop_topic(table, why, None);
                 Ok(())
             }
         }
     }
 
-    /// Nothing more of `table` is produced; the change at hand and all after it are still owed.
-    pub(super) fn stop_topic(&mut self, table: &TableName, why: String) {
-        self.stopped.stop(table, self.done(), why);
-        self.forget_route(table);
-    }
-
-    /// The same, because of a change that emptied the table.
-    pub(super) fn stop_emptied(&mut self, table: &TableName, why: String, by: Position) {
-        self.stopped.stop_emptied(table, self.done(), why, by);
-        self.forget_route(table);
-    }
-
-    fn forget_route(&mut self, table: &TableName) {
+    /// Nothing more of `table` is produced; the change at hand and all after it are still owed. `emptied` is the change that
+    /// emptied the table, if that is why.
+    pub(super) fn stop_topic(&mut self, table: &TableName, why: String, emptied: Option<Position>) {
+        self.stopped.stop(table, self.done(), why, emptied);
         self.routes.retain(|_, route| route.as_ref().is_none_or(|route| route.relation.table != *table));
     }
 }

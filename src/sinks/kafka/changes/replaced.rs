@@ -56,16 +56,15 @@ impl Changes {
     ) -> Result<u64, Error> {
         let Some(route) = self.route(id)?.cloned() else { return Ok(place.part) };
         let table = route.relation.table.clone();
-        let reached = if position.lsn == self.unit.end_lsn { position } else { Position::at(self.unit.end_lsn, 0) };
-        if self.catching_up && self.stopped.has(&table, reached) {
+        // Names the change: a copy that replaces rows stands at its unit, not before it.
+        let by = if position.lsn == self.unit.end_lsn { position } else { Position::at(self.unit.end_lsn, 0) };
+        if self.catching_up && self.stopped.has(&table, by) {
             return Ok(place.part);
         }
         match self.settings.truncate {
             Truncate::Skip => Ok(place.part),
             // Who let the topic go on has emptied what was made of it; what emptied it after that is another matter.
-            Truncate::Stop if self.catching_up && self.stopped.was_emptied_by(&table, self.emptied_by(position)) => {
-                Ok(place.part)
-            }
+            Truncate::Stop if self.catching_up && self.stopped.was_emptied_by(&table, by) => Ok(place.part),
             Truncate::Event => {
                 self.records.clear();
                 let stamp = self.unit.stamp(lsn, self.number(&table));
@@ -80,17 +79,11 @@ impl Changes {
                     "the table was emptied at {position}, which who reads this topic cannot follow: empty what was made \
                      of it, then run: pgtape kafka resume"
                 );
-                let by = self.emptied_by(position);
-                self.stop_emptied(&table, why, by);
+                self.stop_topic(&table, why, Some(by));
                 Ok(place.part)
             }
             Truncate::Deletes => self.delete_all(&route, lsn, position, place, out),
         }
-    }
-
-    /// Names the change at `position` that empties tables: of a copy that replaces them, its end.
-    fn emptied_by(&self, position: Position) -> Position {
-        if position.lsn == self.unit.end_lsn { position } else { Position::whole(self.unit.end_lsn) }
     }
 
     fn delete_all(
@@ -104,7 +97,7 @@ impl Changes {
         let table = route.relation.table.clone();
         let Some(rows_before) = self.settings.rows_before.clone() else {
             let why = format!("the table was emptied at {position}, and its rows are not known here");
-            self.stop_topic(&table, why);
+            self.stop_topic(&table, why, None);
             return Ok(part);
         };
         let found = rows_before.rows(&table, position, &mut |row| {
@@ -124,7 +117,7 @@ impl Changes {
         });
         match found {
             Err(Error::Refused(refusal)) => {
-                self.stop_topic(&table, format!("the table was emptied at {position}: {refusal}"));
+                self.stop_topic(&table, format!("the table was emptied at {position}: {refusal}"), None);
                 Ok(part)
             }
             found => found.map(|()| part),

@@ -74,23 +74,14 @@ impl Stopped {
         self.stops.get(table).is_some_and(|stop| stop.resuming && stop.position < Position::whole(lsn))
     }
 
-    /// Stops the table's topic; the first stop counts.
-    pub fn stop(&mut self, table: &TableName, position: Position, reason: String) {
-        self.stop_at(table, position, reason, None);
-    }
-
-    /// The same, because of a change that emptied the table.
-    pub fn stop_emptied(&mut self, table: &TableName, position: Position, reason: String, by: Position) {
-        self.stop_at(table, position, reason, Some(by));
-    }
-
     /// Whether the table's topic stopped because of this change.
     #[must_use]
     pub fn was_emptied_by(&self, table: &TableName, by: Position) -> bool {
         self.stops.get(table).is_some_and(|stop| stop.emptied == Some(by))
     }
 
-    fn stop_at(&mut self, table: &TableName, position: Position, reason: String, emptied: Option<Position>) {
+    /// Stops the table's topic; the first stop counts. `emptied` is the change that emptied the table, if that is why.
+    pub fn stop(&mut self, table: &TableName, position: Position, reason: String, emptied: Option<Position>) {
         if self.stops.get(table).is_some_and(|stop| !stop.resuming) {
             return;
         }

@@ -5,7 +5,6 @@ use super::thread::Thread;
 use super::work::Work;
 use crate::model::Position;
 use crate::sinks::Error;
-use crate::sinks::kafka::progress::Progress;
 use crate::sinks::kafka::settings::{FeedSettings, Settings};
 use crate::tape::{Entry, Reader};
 
@@ -22,18 +21,13 @@ pub(super) fn run(thread: &mut Thread, settings: &Settings, work: &mut Work<'_>)
     let main = std::mem::replace(&mut work.feed, Box::new(catcher));
     let caught_up = pass(thread, work, from, stands.position);
     let left = std::mem::replace(&mut work.feed, main).stopped();
-    work.progress = beside(work.progress.clone(), &stands);
+    work.progress = stands.counting(&work.progress);
     let done = caught_up?;
     if done {
         work.feed.paid(left);
         work.commit()?;
     }
     Ok(done)
-}
-
-/// Where the sink stands, with what was counted beside it.
-fn beside(counted: Progress, stands: &Progress) -> Progress {
-    Progress { records: counted.records, quarantined: counted.quarantined, ..stands.clone() }
 }
 
 /// One pass over the tape, for the tables that are owed something.

@@ -97,9 +97,8 @@ pub(super) struct Thread {
 /// Starts a sink on a thread of its own. What it ends with comes through the receiver: an error is for the whole service.
 pub fn start(setup: Setup) -> Result<(Handle, oneshot::Receiver<Result<(), Error>>), Error> {
     let (mut thread, handle) = Thread::new(setup)?;
-    pin_as_noted(&thread.setup.settings, &thread.setup.pins)?;
     // Until Kafka says where the sink stands.
-    if let Some(noted) = noted(&thread.setup.settings)? {
+    if let Some(noted) = pin_as_noted(&thread.setup.settings, &thread.setup.pins)? {
         handle.update(|report| (report.position, report.committed) = (noted, noted));
     }
     let (done, ended) = oneshot::channel();
@@ -269,11 +268,11 @@ pub(super) fn forget_noted(settings: &Settings) -> Result<(), tape::Error> {
     cursor_file(settings).remove()
 }
 
-/// Until Kafka has been asked the tape is kept after what the last run noted, or all of it.
-pub fn pin_as_noted(settings: &Settings, pins: &Pins) -> Result<(), Error> {
-    let noted = noted(settings)?.map_or(Lsn::ZERO, |position| position.lsn);
-    pin_at(settings, pins, noted);
-    Ok(())
+/// Until Kafka has been asked the tape is kept after what the last run noted, which is returned, or all of it.
+pub fn pin_as_noted(settings: &Settings, pins: &Pins) -> Result<Option<Position>, Error> {
+    let noted = noted(settings)?;
+    pin_at(settings, pins, noted.map_or(Lsn::ZERO, |position| position.lsn));
+    Ok(noted)
 }
 
 fn pin_at(settings: &Settings, pins: &Pins, lsn: Lsn) {

@@ -84,8 +84,7 @@ impl Work<'_> {
     /// Produces one unit of the past: the sink stays where it stands.
     pub(super) fn unit_beside(&mut self, transaction: Transaction<'_>, stands: &Progress) -> Result<(), Error> {
         let done = self.unit(transaction);
-        let Progress { records, quarantined, .. } = self.progress;
-        self.progress = Progress { records, quarantined, ..stands.clone() };
+        self.progress = stands.counting(&self.progress);
         done
     }
 
